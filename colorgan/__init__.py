@@ -1,0 +1,8 @@
+"""colorgan: colourize photographs with small networks trained on CIFAR-10."""
+
+from colorgan.colorizer import Colorizer
+from colorgan.hub import CheckpointError
+from colorgan.models import Generator
+
+__version__ = "0.1.0"
+__all__ = ["CheckpointError", "Colorizer", "Generator", "__version__"]

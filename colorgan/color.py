@@ -1,0 +1,88 @@
+"""sRGB and CIE 1976 L*a*b* (D65, 2 degrees) as batched torch functions.
+
+`rgb` is sRGB in [0, 1] and `lab` has L in [0, 100]; both are (..., 3, H, W) float32 on any device. The networks see
+`lightness = L / 50 - 1` and `chroma = ab / 110`.
+"""
+
+import torch
+from torch import Tensor
+
+# IEC 61966-2-1 primaries, rounded as scikit-image rounds them, so that both agree to the last digit that matters
+XYZ_FROM_RGB = torch.tensor(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
+    dtype=torch.float64,
+)
+RGB_FROM_XYZ = torch.linalg.inv(XYZ_FROM_RGB)
+WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)  # D65, 2 degrees
+GAMUT_TOLERANCE = 1e-4  # in linear RGB; float32 noise at the cube's faces is not "out of gamut"
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """Convert sRGB in [0, 1] to L*a*b*, both (..., 3, H, W). Gradients are finite everywhere, black included."""
+    linear = torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    xyz = _mix(linear, XYZ_FROM_RGB / WHITE[:, None])
+    f = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    x, y, z = f.unbind(-3)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """Convert L*a*b* to sRGB in [0, 1], both (..., 3, H, W); L is first limited to [0, 100].
+
+    Colours outside sRGB keep their lightness and hue: ab shrinks towards grey until the colour fits. (Clipping RGB
+    would change all three.) The shrinking factor counts as a constant for gradients, which are finite everywhere.
+    """
+    lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
+    linear = _lab_to_linear(lightness, ab)
+    with torch.no_grad():
+        outside = ~_in_gamut(linear)
+    if outside.any():
+        ab = ab * _gamut_scale(lightness.detach(), ab.detach(), outside).unsqueeze(-3)
+        linear = _lab_to_linear(lightness, ab)
+    linear = linear.clamp(0, 1)
+    return torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def lab_to_inputs(lab: Tensor) -> tuple[Tensor, Tensor]:
+    """Split lab into the networks' lightness (..., 1, H, W) and chroma (..., 2, H, W), both about [-1, 1]."""
+    return lab[..., :1, :, :] / 50 - 1, lab[..., 1:, :, :] / 110
+
+
+def inputs_to_lab(lightness: Tensor, chroma: Tensor) -> Tensor:
+    """The inverse of `lab_to_inputs`."""
+    return torch.cat([(lightness + 1) * 50, chroma * 110], dim=-3)
+
+
+def to_uint8(rgb: Tensor) -> Tensor:
+    """Round sRGB in [0, 1] to 8 bits."""
+    return (rgb.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _mix(channels: Tensor, matrix: Tensor) -> Tensor:
+    return torch.einsum("oc,...chw->...ohw", matrix.to(channels), channels)
+
+
+def _lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:
+    y = (lightness + 16) / 116
+    f = torch.cat([y + ab[..., :1, :, :] / 500, y, y - ab[..., 1:, :, :] / 200], dim=-3)
+    xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
+    return _mix(xyz, RGB_FROM_XYZ * WHITE)
+
+
+def _in_gamut(linear: Tensor) -> Tensor:
+    return ((linear >= -GAMUT_TOLERANCE) & (linear <= 1 + GAMUT_TOLERANCE)).all(dim=-3)
+
+
+def _gamut_scale(lightness: Tensor, ab: Tensor, outside: Tensor) -> Tensor:
+    """The largest factor in [0, 1] for each pixel's ab that is inside sRGB, by bisection where `outside` is true."""
+    # only the pixels outside: (1, P, 1) and (2, P, 1), so that a photograph with a few of them costs little
+    pixel_lightness = lightness.squeeze(-3)[outside][None, :, None]
+    pixel_ab = ab.movedim(-3, 0)[:, outside][..., None]
+    low, high = torch.zeros_like(pixel_lightness[0]), torch.ones_like(pixel_lightness[0])
+    for _ in range(12):  # ab is at most 128 or so: 1/4096 of that is far below an 8-bit step
+        middle = (low + high) / 2
+        inside = _in_gamut(_lab_to_linear(pixel_lightness, pixel_ab * middle))
+        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+    scale = torch.ones_like(lightness.squeeze(-3))
+    scale[outside] = low.squeeze(-1)
+    return scale

@@ -1,0 +1,172 @@
+"""Image data sets through Hugging Face `datasets`, decoded once into one uint8 tensor that lives on the device."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+class DatasetError(ValueError):
+    """A data set cannot be used; the message says in one sentence what is wrong and what would be right."""
+
+
+@dataclass
+class ImageSet:
+    """Images of one size with their labels: `images` (N, 3, H, W) uint8, `labels` (N,) int64 or None."""
+
+    images: Tensor
+    labels: Tensor | None
+    class_names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor) -> "ImageSet":
+        labels = None if self.labels is None else self.labels[index.to(self.labels.device)]
+        return replace(self, images=self.images[index.to(self.images.device)], labels=labels)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        return replace(self, images=self.images.to(device), labels=None if self.labels is None else self.labels.to(device))
+
+    def without_grey(self) -> tuple["ImageSet", int]:
+        """The images that have any colour, and how many were exactly grey (R = G = B in every pixel)."""
+        grey = is_grey(self.images)
+        return self[torch.nonzero(~grey).squeeze(1)], int(grey.sum())
+
+
+def load_images(name: str | Path, split: str, resolution: int = 32) -> ImageSet:
+    """Load a split of an image data set, every image `resolution` pixels square (shorter side scaled, centre cropped).
+
+    `name` is a Hub id such as `uoft-cs/cifar10`, or a folder that `datasets.load_dataset` reads, an `imagefolder`
+    among them. Images come from the column `img` or `image`, labels from `label` or `fine_label` if there are any.
+    Raises `DatasetError` when there are no RGB images to be had.
+    """
+    rows = _load_split(str(name), split)
+    column = next((c for c in ("img", "image") if c in rows.column_names), None)
+    if column is None:
+        raise DatasetError(f"{name} has the columns {rows.column_names}; colorgan needs images in one named img or image.")
+    if type(rows.features[column]).__name__ != "Image":
+        raise DatasetError(f"The column {column} of {name} holds {rows.features[column]}, not images.")
+    if len(rows) == 0:
+        raise DatasetError(f"The split {split} of {name} has no images.")
+    images = torch.empty(len(rows), 3, resolution, resolution, dtype=torch.uint8)
+    for i, picture in enumerate(rows[column]):
+        if picture.mode != "RGB":
+            raise DatasetError(f"Image {i} of {name} ({split}) has mode {picture.mode}; colorgan needs RGB images.")
+        images[i] = torch.from_numpy(_square(picture, resolution)).permute(2, 0, 1)
+    label_column = next((c for c in ("label", "fine_label") if c in rows.column_names), None)
+    if label_column is None:
+        return ImageSet(images, None, [])
+    return ImageSet(images, torch.tensor(rows[label_column]), getattr(rows.features[label_column], "names", []))
+
+
+def _load_split(name: str, split: str):
+    import datasets  # here, because the library colourizes without the [train] extra
+
+    if Path(name).is_dir():
+        name = str(Path(name).resolve())  # a relative name with one slash would be looked up on the Hub
+    elif name.startswith((".", "/", "~")):
+        raise DatasetError(f"The data set folder {name} does not exist.")
+    try:
+        return datasets.load_dataset(name, split=split)
+    except ValueError as error:
+        if "split" in str(error).lower():
+            raise DatasetError(f"{name} has no split {split!r}: {_first_line(error)}") from error
+        raise DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}") from error
+    except (OSError, datasets.exceptions.DatasetsError) as error:
+        raise DatasetError(
+            f"The data set {name} cannot be had ({_first_line(error)}); "
+            "give --dataset_name a folder of images, or connect to the Hub once so that it is cached."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def _square(picture: Image.Image, size: int) -> np.ndarray:
+    if picture.size != (size, size):
+        scale = size / min(picture.size)
+        width, height = (max(size, round(side * scale)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        left, top = (width - size) // 2, (height - size) // 2
+        picture = picture.crop((left, top, left + size, top + size))
+    return np.asarray(picture)
+
+
+def is_grey(images: Tensor) -> Tensor:
+    """Which of the images (N, 3, H, W) are exactly grey: R = G = B in every pixel. Gives (N,) bool."""
+    red, green, blue = images.unbind(1)
+    return ((red == green) & (green == blue)).flatten(1).all(1)
+
+
+def mean_hue(images: Tensor) -> Tensor:
+    """Circular mean of the HSV hue of uint8 images (N, 3, H, W), in [0, 1). Pixels without a hue (grey) do not count."""
+    red, green, blue = images.float().unbind(1)
+    highest, lowest = images.amax(1).float(), images.amin(1).float()
+    spread = (highest - lowest).clamp(min=1)
+    sixths = torch.where(
+        highest == red,
+        (green - blue) / spread,
+        torch.where(highest == green, 2 + (blue - red) / spread, 4 + (red - green) / spread),
+    )
+    angle, coloured = sixths * (math.pi / 3), highest > lowest
+    sine, cosine = ((part * coloured).flatten(1).sum(1) for part in (angle.sin(), angle.cos()))
+    return (torch.atan2(sine, cosine) / (2 * math.pi)) % 1
+
+
+def split_indices(images: Tensor, method: str, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Indices of the training and the validation images (a tenth), by one of two methods.
+
+    `random` draws a permutation from `seed`. `hue` sorts by mean hue and takes every tenth, beginning at `seed % 10`,
+    so that both parts have the same distribution of colours.
+    """
+    if method == "random":
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+        count = len(images) // 10
+        return order[count:].sort().values, order[:count].sort().values
+    if method == "hue":
+        order = mean_hue(images).argsort(stable=True)
+        held_out = torch.arange(len(order)) % 10 == seed % 10
+        return order[~held_out].sort().values, order[held_out].sort().values
+    raise ValueError(f"Unknown split {method!r}: choose random or hue.")
+
+
+class Batches:
+    """Shuffled, flipped training batches made on the images' device; batch k depends only on the seed and on k.
+
+    There is no iterator state, so a resumed run asks for batch k and gets what an uninterrupted one would have got.
+    Each of `num_processes` gets its own `batch_size` images of every step.
+    """
+
+    def __init__(self, images: Tensor, batch_size: int, seed: int, process_index: int = 0, num_processes: int = 1):
+        self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.process_index, self.num_processes = process_index, num_processes
+        if batch_size * num_processes > len(images):
+            raise DatasetError(
+                f"A batch of {batch_size} for each of {num_processes} processes is more than the {len(images)} training "
+                f"images: choose a --train_batch_size of at most {len(images) // num_processes}."
+            )
+        self.per_epoch = len(images) // (batch_size * num_processes)  # a last, smaller batch is left out
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def __getitem__(self, k: int) -> Tensor:
+        """Batch k as sRGB in [0, 1], (batch_size, 3, H, W) float32."""
+        epoch, position = divmod(k, self.per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(_mix_seed(self.seed, 0, epoch))
+            order = torch.randperm(len(self.images), generator=generator)
+            self._epoch, self._order = epoch, order.to(self.images.device)
+        start = (position * self.num_processes + self.process_index) * self.batch_size
+        rgb = self.images[self._order[start : start + self.batch_size]].float() / 255
+        generator = torch.Generator().manual_seed(_mix_seed(self.seed, 1, k * self.num_processes + self.process_index))
+        flip = (torch.rand(self.batch_size, generator=generator) < 0.5).to(rgb.device, non_blocking=True)
+        return torch.where(flip[:, None, None, None], rgb.flip(-1), rgb)
+
+
+def _mix_seed(seed: int, stream: int, count: int) -> int:
+    return int(np.random.SeedSequence([seed, stream, count]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,136 @@
+"""The networks: Generator (a U-Net from lightness to chroma), in the seed recipe's shape and in our default one."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorgan.hub import Checkpoint
+
+
+class Generator(nn.Module, Checkpoint):
+    """Predict chroma (N, 2, H, W) from lightness (N, 1, H, W), both in [-1, 1]; any height and width.
+
+    `architecture` is `residual` (the default recipe) or `seed` (the U-Net of Isola et al. 2017, cut down for 32x32);
+    `width` is the number of channels of the first stage, and parameters grow with its square.
+    """
+
+    def __init__(self, architecture: str = "residual", width: int = 32):
+        super().__init__()
+        networks = {"residual": ResidualUNet, "seed": SeedUNet}
+        if architecture not in networks:
+            raise ValueError(f"Unknown architecture {architecture!r}: choose one of {', '.join(networks)}.")
+        self.network = networks[architecture](width)
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        height, width = lightness.shape[-2:]
+        multiple = self.network.multiple
+        padding = (0, -width % multiple, 0, -height % multiple)
+        chroma = self.network(F.pad(lightness, padding, mode="replicate"))
+        return chroma[..., :height, :width]
+
+
+class ResidualUNet(nn.Module):
+    """A U-Net of residual blocks that works at half resolution inside, with attention where 32x32 has become 4x4.
+
+    Half resolution costs a quarter, and chroma is smooth; pixel (un)shuffling carries the full resolution in and out.
+    """
+
+    multiple = 16  # pixel unshuffle, then three halvings
+
+    def __init__(self, width: int):
+        super().__init__()
+        widths = [width, 2 * width, 4 * width, 8 * width]  # at 16x16, 8x8, 4x4 and 2x2 for a 32x32 image
+        self.stem = nn.Conv2d(4, width, 3, padding=1)
+        self.encoder = nn.ModuleList(ResidualBlock(c) for c in widths)
+        self.down = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, stride=2) for c in widths[:-1])
+        self.attention = Attention(widths[2], heads=4)
+        self.middle = ResidualBlock(widths[-1])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in widths[:-1])
+        self.fuse = nn.ModuleList(nn.Conv2d(2 * c, c, 1) for c in widths[:-1])
+        self.decoder = nn.ModuleList(ResidualBlock(c) for c in widths[:-1])
+        self.head = nn.Conv2d(width, 8, 3, padding=1)
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        x = self.stem(F.pixel_unshuffle(lightness, 2))
+        skips = []
+        for level, block in enumerate(self.encoder):
+            x = block(x)
+            if level == 2:
+                x = self.attention(x)
+            if level < 3:
+                skips.append(x)
+                x = self.down[level](x)
+        x = self.middle(x)
+        for level in reversed(range(3)):
+            x = self.fuse[level](torch.cat([self.up[level](x), skips[level]], dim=1))
+            x = self.decoder[level](x)
+        return torch.tanh(F.pixel_shuffle(self.head(F.silu(x)), 2))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with BatchNorm beside an identity (He et al. 2016); begins as the identity."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.norm2(self.conv2(F.silu(self.norm1(self.conv1(x)))))
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over all positions of a feature map, beside an identity."""
+
+    def __init__(self, channels: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.BatchNorm2d(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, h * w)
+        query, key, value = qkv.transpose(-1, -2).unbind(1)  # each (N, heads, H * W, C / heads)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return x + self.out(mixed.transpose(-1, -2).reshape(n, c, h, w))
+
+
+class SeedUNet(nn.Module):
+    """4x4 convolutions down to 2x2 and transposed ones back up, skips concatenated (Nazeri et al. 2018, for CIFAR-10).
+
+    16.65 M parameters at width 64. The first convolution keeps the size, the other four halve it.
+    """
+
+    multiple = 16
+
+    def __init__(self, width: int):
+        super().__init__()
+        widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
+        first = nn.Conv2d(1, width, 4, padding="same", bias=False)
+        halving = [nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        self.encoder = nn.ModuleList(
+            nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.LeakyReLU(0.2)) for conv in [first, *halving]
+        )
+        outputs = [8 * width, 4 * width, 2 * width, width]
+        inputs = [8 * width, 16 * width, 8 * width, 4 * width]  # all but the first take a skip as well
+        self.decoder = nn.ModuleList(
+            nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+            for a, b in zip(inputs, outputs, strict=True)
+        )
+        self.head = nn.Conv2d(2 * width, 2, 1)
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        skips, x = [], lightness
+        for stage in self.encoder:
+            x = stage(x)
+            skips.append(x)
+        skips.pop()
+        for stage in self.decoder:
+            x = torch.cat([stage(x), skips.pop()], dim=1)
+        return torch.tanh(self.head(x))
