@@ -9,6 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+# where the Hub keeps one split: `load_dataset` would fetch the training images as well to show a few of the test images
+ONE_SPLIT = {"uoft-cs/cifar10": "plain_text/{split}-*"}
+
 
 class DatasetError(ValueError):
     """A data set cannot be used; the message says in one sentence what is wrong and what would be right."""
@@ -30,7 +33,9 @@ class ImageSet:
         return replace(self, images=self.images[index.to(self.images.device)], labels=labels)
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        return replace(self, images=self.images.to(device), labels=None if self.labels is None else self.labels.to(device))
+        return replace(
+            self, images=self.images.to(device), labels=None if self.labels is None else self.labels.to(device)
+        )
 
     def without_grey(self) -> tuple["ImageSet", int]:
         """The images that have any colour, and how many were exactly grey (R = G = B in every pixel)."""
@@ -48,7 +53,9 @@ def load_images(name: str | Path, split: str, resolution: int = 32) -> ImageSet:
     rows = _load_split(str(name), split)
     column = next((c for c in ("img", "image") if c in rows.column_names), None)
     if column is None:
-        raise DatasetError(f"{name} has the columns {rows.column_names}; colorgan needs images in one named img or image.")
+        raise DatasetError(
+            f"{name} has the columns {rows.column_names}; colorgan needs images in one named img or image."
+        )
     if type(rows.features[column]).__name__ != "Image":
         raise DatasetError(f"The column {column} of {name} holds {rows.features[column]}, not images.")
     if len(rows) == 0:
@@ -72,6 +79,10 @@ def _load_split(name: str, split: str):
     elif name.startswith((".", "/", "~")):
         raise DatasetError(f"The data set folder {name} does not exist.")
     try:
+        if name in ONE_SPLIT:
+            files = _fetch(name, ONE_SPLIT[name].format(split=split))
+            if files:
+                return datasets.load_dataset("parquet", data_files={split: files}, split=split)
         return datasets.load_dataset(name, split=split)
     except ValueError as error:
         if "split" in str(error).lower():
@@ -82,6 +93,17 @@ def _load_split(name: str, split: str):
             f"The data set {name} cannot be had ({_first_line(error)}); "
             "give --dataset_name a folder of images, or connect to the Hub once so that it is cached."
         ) from error
+
+
+def _fetch(name: str, pattern: str) -> list[str]:
+    """Files of a Hub data set, from the cache when the Hub cannot be reached."""
+    from huggingface_hub import errors, snapshot_download, utils
+
+    try:
+        folder = Path(snapshot_download(name, repo_type="dataset", allow_patterns=pattern))
+    except (errors.LocalEntryNotFoundError, utils.httpx.HTTPError) as error:
+        raise OSError("the Hub does not answer") from error
+    return sorted(map(str, folder.glob(pattern)))
 
 
 def _first_line(error: Exception) -> str:
@@ -95,7 +117,7 @@ def _square(picture: Image.Image, size: int) -> np.ndarray:
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
         left, top = (width - size) // 2, (height - size) // 2
         picture = picture.crop((left, top, left + size, top + size))
-    return np.asarray(picture)
+    return np.array(picture)
 
 
 def is_grey(images: Tensor) -> Tensor:
@@ -105,7 +127,7 @@ def is_grey(images: Tensor) -> Tensor:
 
 
 def mean_hue(images: Tensor) -> Tensor:
-    """Circular mean of the HSV hue of uint8 images (N, 3, H, W), in [0, 1). Pixels without a hue (grey) do not count."""
+    """Circular mean of the HSV hue of uint8 images (N, 3, H, W), in [0, 1); grey pixels, without hue, do not count."""
     red, green, blue = images.float().unbind(1)
     highest, lowest = images.amax(1).float(), images.amin(1).float()
     spread = (highest - lowest).clamp(min=1)
@@ -143,29 +165,34 @@ class Batches:
     Each of `num_processes` gets its own `batch_size` images of every step.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, seed: int, process_index: int = 0, num_processes: int = 1):
+    def __init__(self, images: ImageSet, batch_size: int, seed: int, process_index: int = 0, num_processes: int = 1):
         self.images, self.batch_size, self.seed = images, batch_size, seed
         self.process_index, self.num_processes = process_index, num_processes
         if batch_size * num_processes > len(images):
             raise DatasetError(
-                f"A batch of {batch_size} for each of {num_processes} processes is more than the {len(images)} training "
-                f"images: choose a --train_batch_size of at most {len(images) // num_processes}."
+                f"A batch of {batch_size} for each of {num_processes} processes is more than the {len(images)} "
+                f"training images: choose a --train_batch_size of at most {len(images) // num_processes}."
             )
         self.per_epoch = len(images) // (batch_size * num_processes)  # a last, smaller batch is left out
         self._epoch, self._order = -1, torch.empty(0)
 
-    def __getitem__(self, k: int) -> Tensor:
-        """Batch k as sRGB in [0, 1], (batch_size, 3, H, W) float32."""
+    def __getitem__(self, k: int) -> tuple[Tensor, Tensor | None]:
+        """Batch k: sRGB in [0, 1], (batch_size, 3, H, W) float32, and labels (batch_size,) if there are any."""
+        chosen = self.images[self.indices(k)]
+        rgb = chosen.images.float() / 255
+        generator = torch.Generator().manual_seed(_mix_seed(self.seed, 1, k * self.num_processes + self.process_index))
+        flip = (torch.rand(self.batch_size, generator=generator) < 0.5).to(rgb.device, non_blocking=True)
+        return torch.where(flip[:, None, None, None], rgb.flip(-1), rgb), chosen.labels
+
+    def indices(self, k: int) -> Tensor:
+        """Which images batch k holds, (batch_size,)."""
         epoch, position = divmod(k, self.per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(_mix_seed(self.seed, 0, epoch))
             order = torch.randperm(len(self.images), generator=generator)
-            self._epoch, self._order = epoch, order.to(self.images.device)
+            self._epoch, self._order = epoch, order.to(self.images.images.device)
         start = (position * self.num_processes + self.process_index) * self.batch_size
-        rgb = self.images[self._order[start : start + self.batch_size]].float() / 255
-        generator = torch.Generator().manual_seed(_mix_seed(self.seed, 1, k * self.num_processes + self.process_index))
-        flip = (torch.rand(self.batch_size, generator=generator) < 0.5).to(rgb.device, non_blocking=True)
-        return torch.where(flip[:, None, None, None], rgb.flip(-1), rgb)
+        return self._order[start : start + self.batch_size]
 
 
 def _mix_seed(seed: int, stream: int, count: int) -> int:

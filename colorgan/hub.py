@@ -34,15 +34,21 @@ class Checkpoint(PyTorchModelHubMixin, library_name="colorgan", license="apache-
         config = _read_config(folder)
         written_by = config.pop("_class_name", None)
         if written_by != cls.__name__:
-            raise CheckpointError(f"{name} is a checkpoint of {written_by or 'another program'}, not of a {cls.__name__}.")
+            raise CheckpointError(
+                f"{name} is a checkpoint of {written_by or 'another program'}, not of a {cls.__name__}."
+            )
         try:
             model = cls(**config)
             model.load_state_dict(load_file(folder / "model.safetensors"))
         except (TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise CheckpointError(f"The weights and the config.json of {name} do not fit this {cls.__name__}: {reason}") from error
+            raise CheckpointError(
+                f"The weights and the config.json of {name} do not fit this {cls.__name__}: {reason}"
+            ) from error
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"The file model.safetensors of {name} is damaged or cut short: fetch it again.") from error
+            raise CheckpointError(
+                f"The file model.safetensors of {name} is damaged or cut short: fetch it again."
+            ) from error
         return model.eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -72,7 +78,8 @@ def locate(name: str | Path, *, revision: str | None = None, local_files_only: b
         folder = _download(name, revision, local_files_only)
     else:
         raise CheckpointError(
-            f"There is no checkpoint {name}: give one of {', '.join(bundled_names())}, a folder, or a Hub id such as owner/name."
+            f"There is no checkpoint {name}: give one of {', '.join(bundled_names())}, "
+            "a folder, or a Hub id such as owner/name."
         )
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
@@ -91,7 +98,9 @@ def _download(repo_id: str, revision: str | None, local_files_only: bool) -> Pat
             return Path(snapshot_download(repo_id, local_files_only=True, **options))
     except (OSError, httpx.HTTPError, HFValidationError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"The checkpoint {repo_id} is neither cached nor to be had from the Hub: {reason}") from error
+        raise CheckpointError(
+            f"The checkpoint {repo_id} is neither cached nor to be had from the Hub: {reason}"
+        ) from error
 
 
 def _read_config(folder: Path) -> dict:

@@ -1,8 +1,14 @@
-"""The networks: Generator (a U-Net from lightness to chroma), in the seed recipe's shape and in our default one."""
+"""The networks: Generator (lightness to chroma), Discriminator (is this colour real?), Classifier (what is this?).
+
+All take lightness (N, 1, H, W) and chroma (N, 2, H, W) as `colorgan.color` defines them, about [-1, 1].
+"""
+
+import itertools
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from colorgan.hub import Checkpoint
 
@@ -14,7 +20,7 @@ class Generator(nn.Module, Checkpoint):
     `width` is the number of channels of the first stage, and parameters grow with its square.
     """
 
-    def __init__(self, architecture: str = "residual", width: int = 32):
+    def __init__(self, architecture: str = "residual", width: int = 48):
         super().__init__()
         networks = {"residual": ResidualUNet, "seed": SeedUNet}
         if architecture not in networks:
@@ -39,13 +45,13 @@ class ResidualUNet(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        widths = [width, 2 * width, 4 * width, 8 * width]  # at 16x16, 8x8, 4x4 and 2x2 for a 32x32 image
+        widths = [width, 2 * width, 4 * width, 4 * width]  # at 16x16, 8x8, 4x4 and 2x2 for a 32x32 image
         self.stem = nn.Conv2d(4, width, 3, padding=1)
         self.encoder = nn.ModuleList(ResidualBlock(c) for c in widths)
-        self.down = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, stride=2) for c in widths[:-1])
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.attention = Attention(widths[2], heads=4)
         self.middle = ResidualBlock(widths[-1])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in widths[:-1])
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.fuse = nn.ModuleList(nn.Conv2d(2 * c, c, 1) for c in widths[:-1])
         self.decoder = nn.ModuleList(ResidualBlock(c) for c in widths[:-1])
         self.head = nn.Conv2d(width, 8, 3, padding=1)
@@ -113,7 +119,7 @@ class SeedUNet(nn.Module):
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         first = nn.Conv2d(1, width, 4, padding="same", bias=False)
-        halving = [nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        halving = [nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in itertools.pairwise(widths)]
         self.encoder = nn.ModuleList(
             nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.LeakyReLU(0.2)) for conv in [first, *halving]
         )
@@ -134,3 +140,72 @@ class SeedUNet(nn.Module):
         for stage in self.decoder:
             x = torch.cat([stage(x), skips.pop()], dim=1)
         return torch.tanh(self.head(x))
+
+
+class Discriminator(nn.Module, Checkpoint):
+    """Judge chroma (N, 2, H, W) in the light of its lightness (N, 1, H, W): a map of logits (N, 1, H', W').
+
+    The sigmoid of a logit is the probability that the colour there is real. `architecture` is `spectral` (the default:
+    spectral normalisation, Miyato et al. 2018) or `seed` (BatchNorm); `width` is the first stage's number of channels.
+    """
+
+    def __init__(self, architecture: str = "spectral", width: int = 32):
+        super().__init__()
+        widths = [width, 2 * width, 4 * width, 8 * width]
+        if architecture == "seed":
+            self.network = nn.Sequential(
+                *_halving(3, widths[0]),
+                *(layer for a, b in itertools.pairwise(widths) for layer in _halving(a, b, nn.BatchNorm2d(b))),
+                nn.Conv2d(widths[-1], 1, 1),
+            )
+        elif architecture == "spectral":
+            self.network = nn.Sequential(
+                nn.Conv2d(3, widths[0], 3, padding=1),
+                nn.LeakyReLU(0.2),
+                *(layer for a, b in itertools.pairwise(widths) for layer in _halving(a, b)),
+                nn.Conv2d(widths[-1], 1, 3, padding=1),
+            )
+            for layer in self.network:
+                if isinstance(layer, nn.Conv2d):
+                    spectral_norm(layer)
+        else:
+            raise ValueError(f"Unknown architecture {architecture!r}: choose spectral or seed.")
+
+    def forward(self, lightness: Tensor, chroma: Tensor) -> Tensor:
+        return self.network(torch.cat([lightness, chroma], dim=1))
+
+
+def _halving(before: int, after: int, *norm: nn.Module) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 4, 2, 1, bias=not norm), *norm, nn.LeakyReLU(0.2)]
+
+
+class Classifier(nn.Module, Checkpoint):
+    """Tell the class of small pictures, (N, classes) logits, from lightness and chroma; its features feed a loss."""
+
+    def __init__(self, classes: int = 10, width: int = 32):
+        super().__init__()
+        widths = [width, 2 * width, 4 * width, 8 * width]
+        self.stages = nn.ModuleList(
+            [
+                _convolution(3, widths[0]),
+                _convolution(widths[0], widths[1], stride=2),
+                nn.Sequential(_convolution(widths[1], widths[2], stride=2), _convolution(widths[2], widths[2])),
+                nn.Sequential(_convolution(widths[2], widths[3], stride=2), _convolution(widths[3], widths[3])),
+            ]
+        )
+        self.head = nn.Linear(widths[-1], classes)
+
+    def features(self, lightness: Tensor, chroma: Tensor) -> list[Tensor]:
+        """Feature maps after each stage: the first at full size, then at a half, a quarter and an eighth."""
+        x, maps = torch.cat([lightness, chroma], dim=1), []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, lightness: Tensor, chroma: Tensor) -> Tensor:
+        return self.head(self.features(lightness, chroma)[-1].mean((2, 3)))
+
+
+def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.SiLU())

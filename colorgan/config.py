@@ -1,0 +1,81 @@
+"""Options of the training scripts: dataclasses whose fields become command line flags of the same names."""
+
+import argparse
+import types
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+Config = TypeVar("Config", bound="TrainingConfig")
+
+
+def option(default, help: str):
+    """A dataclass field with a help text for the command line."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class TrainingConfig:
+    """What every training script can be told. Flags have the names of the diffusers examples."""
+
+    # main
+    output_dir: Path = option(Path("runs/model"), "folder for the checkpoint, samples and training states")
+    preset: str = option("default", "a set of hyper-parameters; other flags override it")
+    dataset_name: str = option("uoft-cs/cifar10", "Hub id or folder of an image data set")
+    resolution: int = option(32, "side in pixels to which images are scaled and cropped")
+    validation_split: Literal["random", "hue"] = option("random", "how a tenth of the images is chosen for validation")
+    # hyper-parameters
+    train_batch_size: int = option(128, "images per process and forward pass")
+    gradient_accumulation_steps: int = option(1, "forward passes per optimizer step")
+    num_train_epochs: int = option(20, "passes over the training images")
+    max_train_steps: int | None = option(None, "optimizer steps, instead of --num_train_epochs")
+    learning_rate: float = option(2e-3, "peak learning rate")
+    lr_warmup_steps: int = option(200, "optimizer steps over which the rate rises, before it falls as a cosine")
+    ema_decay: float = option(0.999, "decay of the moving average of the weights, which is what is kept")
+    seed: int = option(0, "of weights, split, order, flips and noise")
+    # performance
+    mixed_precision: Literal["no", "bf16", "fp16"] = option("no", "bf16 is faster on recent processors and GPUs")
+    # output
+    validation_steps: int = option(1000, "optimizer steps between validations")
+    checkpointing_steps: int = option(1000, "optimizer steps between training states to resume from")
+    checkpoints_total_limit: int = option(2, "how many training states to keep")
+    resume_from_checkpoint: str | None = option(None, "'latest', or the folder of a training state")
+    logging_steps: int = option(20, "optimizer steps between figures in the progress bar and the tracker")
+    report_to: Literal["none", "tensorboard", "trackio"] = option("none", "tracker for losses, figures and samples")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # every whole number counts something, but for the seed and the warm-up
+            value = getattr(self, item.name)
+            if type(value) is int and value < 1 and item.name not in ("seed", "lr_warmup_steps"):
+                raise ValueError(f"--{item.name} must be at least 1, not {value}.")
+
+
+def parse_config(
+    config_class: type[Config], presets: dict[str, dict[str, object]], description: str, argv: list[str] | None = None
+) -> Config:
+    """Read a config from the command line: the class's defaults, then the preset's, then the flags given."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    types_by_name = get_type_hints(config_class)
+    for item in fields(config_class):
+        choices, kind = list(presets) if item.name == "preset" else None, types_by_name[item.name]
+        if get_origin(kind) in (Union, types.UnionType):  # X | None
+            kind = get_args(kind)[0]
+        if get_origin(kind) is Literal:
+            choices, kind = get_args(kind), str
+        if kind is bool:
+            parser.add_argument(
+                f"--{item.name}",
+                action=argparse.BooleanOptionalAction,
+                default=item.default,
+                help=item.metadata["help"],
+            )
+        else:
+            parser.add_argument(
+                f"--{item.name}", type=kind, default=item.default, choices=choices, help=item.metadata["help"]
+            )
+    preset = parser.parse_args(argv).preset
+    parser.set_defaults(**presets[preset])
+    try:
+        return config_class(**vars(parser.parse_args(argv)))
+    except ValueError as error:
+        parser.error(str(error))

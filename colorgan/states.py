@@ -1,0 +1,67 @@
+"""Training states on disk: written so that a kill at any moment leaves the last one whole, found and loaded again."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from pickle import UnpicklingError
+
+from accelerate import Accelerator
+from safetensors import SafetensorError
+
+
+class TrainingError(RuntimeError):
+    """Training cannot begin or go on; the message says why in one sentence."""
+
+
+def save_state(accelerator: Accelerator, output_dir: Path, step: int, limit: int) -> None:
+    """Write a training state; it gets its name only when whole, and then all but the newest `limit` go."""
+    final = output_dir / f"checkpoint-{step:06d}"
+    partial = final.with_suffix(".partial")
+    if accelerator.is_main_process and partial.exists():
+        shutil.rmtree(partial)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+        for old in _states(output_dir)[:-limit]:
+            shutil.rmtree(old)
+
+
+def load_state(accelerator: Accelerator, folder: Path) -> None:
+    """Load a training state into what the accelerator has prepared. Raises `TrainingError` if it does not fit."""
+    try:
+        accelerator.load_state(str(folder))
+    except (RuntimeError, ValueError, OSError, EOFError, KeyError, SafetensorError, UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"The training state {folder} is damaged or of another run: {reason}") from error
+
+
+def find_state(wanted: str | None, output_dir: Path) -> Path | None:
+    """The folder that `--resume_from_checkpoint` names. Raises `TrainingError` if there is none."""
+    if wanted is None:
+        return None
+    folder = last_state(output_dir) if wanted == "latest" else Path(wanted)
+    if folder is None:
+        raise TrainingError(f"There is no training state in {output_dir} to resume from: leave out the option.")
+    if not folder.is_dir():
+        raise TrainingError(f"There is no training state {folder}: give 'latest' or one of {output_dir}/checkpoint-*.")
+    return folder
+
+
+def last_state(folder: Path) -> Path | None:
+    """The newest whole training state in an output folder, if there is one."""
+    return (_states(folder) or [None])[-1]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether training into this folder came to its end."""
+    record = folder / "training.json"
+    return record.is_file() and json.loads(record.read_text())["finished"]
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", p.name))

@@ -1,0 +1,329 @@
+"""What the training scripts share: Accelerate, steps that can be resumed, the weights' average, validation, saving.
+
+A script makes a `Run`, its data, networks and optimizers, loops over `run.steps(...)` and calls `run.end_step(...)`.
+"""
+
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import ProjectConfiguration, set_seed
+from PIL import Image
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+
+from colorgan.cards import write_training_card
+from colorgan.config import Config, TrainingConfig
+from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
+from colorgan.figure import save_grid
+from colorgan.hub import Checkpoint, CheckpointError
+from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
+from colorgan.validation import evaluate_generator
+
+# a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
+Evaluate = Callable[[nn.Module, ImageSet], tuple[dict[str, float], dict[str, Tensor]]]
+
+
+class Run:
+    """One training run: where it is, what it has seen, and all it needs to be stopped and resumed bit for bit."""
+
+    def __init__(self, config: TrainingConfig, evaluate: Evaluate | None = None):
+        self.config, self.evaluate = config, evaluate or evaluate_generator
+        self.accelerator = Accelerator(
+            mixed_precision=config.mixed_precision,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            log_with=None if config.report_to == "none" else config.report_to,
+            project_config=ProjectConfiguration(
+                project_dir=str(config.output_dir), logging_dir=str(config.output_dir / "logs")
+            ),
+            # buffers are averaged in end_step: broadcasting them would write into the graph of a second forward pass
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        )
+        self.device = self.accelerator.device
+        self.resume_folder = find_state(config.resume_from_checkpoint, config.output_dir)
+        self.step = 0  # optimizer steps done
+        self.seconds = 0.0  # of training, over all resumed parts
+        self.history: list[dict[str, float]] = []  # figures of each validation
+        self.interrupted = self.ended = False  # all processes agree to stop: asked to, or because it is good enough
+        self._signalled = self._enough = False  # the same, as this process knows it
+        self._modules: list[nn.Module] = []
+        self._optimizers: list[torch.optim.Optimizer] = []
+        self._recent: list[dict[str, Tensor]] = []  # losses since the last report
+        set_seed(config.seed)
+
+    # data
+
+    def load_data(self) -> Batches:
+        """The training batches; the validation images stay with the run. Raises `DatasetError`."""
+        images, greys = load_images(self.config.dataset_name, "train", self.config.resolution).without_grey()
+        if len(images) < 10:
+            raise DatasetError(
+                f"{self.config.dataset_name} has {len(images)} images with colour; training and validation need 10."
+            )
+        training, validation = split_indices(images.images, self.config.validation_split, self.config.seed)
+        self.validation = images[validation].to(self.device)
+        self.sizes = {"training": len(training), "validation": len(validation), "grey_removed": greys}
+        batches = Batches(
+            images[training].to(self.device),
+            self.config.train_batch_size,
+            self.config.seed,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+        )
+        per_step = self.config.gradient_accumulation_steps
+        self.max_steps = self.config.max_train_steps or max(
+            1, self.config.num_train_epochs * batches.per_epoch // per_step
+        )
+        self.print(
+            f"{len(training)} training and {len(validation)} validation images ({greys} exactly grey ones left out), "
+            f"{self.max_steps} steps of {per_step} x {self.accelerator.num_processes} x {self.config.train_batch_size}"
+        )
+        return batches
+
+    # networks
+
+    def average(self, model: nn.Module) -> nn.Module:
+        """Keep an exponential moving average of a model's weights, updated in `end_step`. Call before `prepare`."""
+
+        def warmed_up(averages: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+            # early on the average follows faster, so that it forgets the initial weights
+            decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+            get_ema_multi_avg_fn(decay)(averages, current, count)
+
+        model.to(self.device, memory_format=torch.channels_last)
+        self._averaged = AveragedModel(model, multi_avg_fn=warmed_up, use_buffers=True)
+        self._averaged_source = model
+        self.accelerator.register_for_checkpointing(self._averaged)
+        return self._averaged.module
+
+    def prepare(self, *objects: nn.Module | torch.optim.Optimizer) -> tuple:
+        """Prepare networks and optimizers for this device and these processes; then resume if that was asked for."""
+        for item in objects:
+            if isinstance(item, nn.Module):
+                item.to(memory_format=torch.channels_last)
+        prepared = [self.accelerator.prepare(item) for item in objects]
+        self._modules = [item for item in prepared if isinstance(item, nn.Module)]
+        self._optimizers = [item for item in prepared if not isinstance(item, nn.Module)]
+        self.accelerator.register_for_checkpointing(_Progress(self))
+        if self.resume_folder:
+            load_state(self.accelerator, self.resume_folder)
+            self.print(f"Resumed from {self.resume_folder} at step {self.step}.")
+        else:
+            set_seed(self.config.seed, device_specific=True)  # each process its own noise
+        if self.config.report_to != "none":
+            plain = {
+                k: v if isinstance(v, int | float | str | bool) else str(v) for k, v in asdict(self.config).items()
+            }
+            self.accelerator.init_trackers("colorgan", config=plain)
+        return tuple(prepared)
+
+    @contextmanager
+    def frozen(self, network: nn.Module) -> Iterator[nn.Module]:
+        """A network that only passes gradients on: its own weights get none, and other processes are not waited for."""
+        network.requires_grad_(False)
+        try:
+            yield self.accelerator.unwrap_model(network)
+        finally:
+            network.requires_grad_(True)
+
+    # the loop
+
+    def steps(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield batches of (rgb, labels) until the last step, each optimizer's learning rate set before."""
+        previous = {name: signal.signal(name, self._interrupt) for name in (signal.SIGINT, signal.SIGTERM)}
+        self._bar = tqdm(
+            total=self.max_steps, initial=self.step, disable=not self.accelerator.is_main_process, unit="step"
+        )
+        per_step = self.config.gradient_accumulation_steps
+        began = time.monotonic() - self.seconds
+        try:
+            while self.step < self.max_steps and not (self.interrupted or self.ended):
+                self._set_learning_rate()
+                for k in range(self.step * per_step, (self.step + 1) * per_step):
+                    yield batches[k]
+                    self.seconds = time.monotonic() - began
+        finally:
+            self._bar.close()
+            for name, handler in previous.items():
+                signal.signal(name, handler)
+
+    def end_step(self, **losses: Tensor) -> dict[str, float] | None:
+        """Call after each batch with its losses: averages weights, and reports, saves and validates when it is time.
+
+        Gives the figures when this step was validated (in the main process).
+        """
+        self._recent.append({name: loss.detach() for name, loss in losses.items()})
+        if not self.accelerator.sync_gradients:
+            return None
+        self.step += 1
+        if self.accelerator.num_processes > 1:
+            self._average_buffers()
+        self._averaged.update_parameters(self._averaged_source)
+        self._agree_to_stop()
+        last = self.step == self.max_steps or self.interrupted or self.ended
+        if self.step % self.config.logging_steps == 0 or last:
+            self._report_losses()
+        validate = self.step % self.config.validation_steps == 0 or last
+        figures = self.validate() if validate else None
+        if self.step % self.config.checkpointing_steps == 0 or last:
+            self.save()
+        return figures
+
+    def validate(self) -> dict[str, float] | None:
+        """Figures of the averaged weights on the validation images; main process only, the others wait."""
+        if self.accelerator.is_main_process:
+            with self.accelerator.autocast():
+                figures, columns = self.evaluate(self._averaged.module.eval(), self.validation)
+            self.history.append({"step": self.step, "seconds": round(self.seconds), **figures})
+            self.print(f"step {self.step}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+            self.accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=self.step)
+            if columns:
+                path = self.config.output_dir / "samples" / f"step-{self.step:06d}.png"
+                save_grid(path, columns)
+                self._log_picture(path)
+        self.accelerator.wait_for_everyone()
+        return self.history[-1] if self.accelerator.is_main_process else None
+
+    def _set_learning_rate(self) -> None:
+        warmup = min(self.config.lr_warmup_steps, self.max_steps // 10)
+        if self.step < warmup:
+            factor = (self.step + 1) / (warmup + 1)
+        else:
+            factor = (1 + math.cos(math.pi * (self.step - warmup) / max(1, self.max_steps - warmup))) / 2
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("peak_lr", group["lr"]) * factor
+
+    def _average_buffers(self) -> None:
+        """Give every process the mean of all processes' BatchNorm statistics."""
+        buffers = [b for module in self._modules for b in module.buffers() if b.is_floating_point()]
+        if buffers:
+            mean = self.accelerator.reduce(torch.cat([b.flatten() for b in buffers]), "mean")
+            for buffer, part in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
+                buffer.copy_(part.view_as(buffer))
+
+    def _report_losses(self) -> None:
+        names = list(dict.fromkeys(name for losses in self._recent for name in losses))
+        columns = ([losses[name].float() for losses in self._recent if name in losses] for name in names)
+        means = torch.stack([torch.stack(column).mean() for column in columns])
+        values = dict(zip(names, self.accelerator.reduce(means, "mean").tolist(), strict=True))
+        self._recent.clear()
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise self._diverged(f"The loss {name} became {value}")
+        self._bar.update(self.step - self._bar.n)
+        self._bar.set_postfix({name: f"{value:.4f}" for name, value in values.items()})
+        self.accelerator.log({f"train/{name}": value for name, value in values.items()}, step=self.step)
+
+    def _log_picture(self, path: Path) -> None:
+        for tracker in self.accelerator.trackers:
+            if tracker.name == "trackio":
+                import trackio  # makes folders in the home when imported
+
+                tracker.log({"samples": trackio.Image(str(path))}, step=self.step)
+            else:
+                tracker.log_images({"samples": np.asarray(Image.open(path))[None]}, step=self.step, dataformats="NHWC")
+
+    # stopping, saving and resuming
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        if self._signalled:
+            raise KeyboardInterrupt
+        self._signalled = True
+        self.print("Stopping after this step; once more to stop at once.")
+
+    def stop_early(self) -> None:
+        """Make the next step the last one; any process may decide it."""
+        self._enough = True
+
+    def mean(self, loss: Tensor) -> float:
+        """The mean of a loss over all processes, for decisions that all of them must take alike."""
+        return self.accelerator.reduce(loss.detach(), "mean").item()
+
+    def _agree_to_stop(self) -> None:
+        """Stop when any process wants to; several ask each other only when losses are reported, to save waiting."""
+        if self.accelerator.num_processes == 1:
+            self.interrupted, self.ended = self._signalled, self._enough
+        elif self.step % self.config.logging_steps == 0:
+            wishes = torch.tensor([float(self._signalled), float(self._enough)], device=self.device)
+            self.interrupted, self.ended = (self.accelerator.reduce(wishes, "sum") > 0).tolist()
+
+    def _diverged(self, what: str) -> TrainingError:
+        good = last_state(self.config.output_dir) or "none yet"
+        return TrainingError(
+            f"{what} by step {self.step}; resume from the last good state ({good}) with a lower --learning_rate."
+        )
+
+    def save(self) -> None:
+        """Write a training state to resume from, unless there is nothing good left to resume."""
+        for module in self._modules:
+            if not all(p.isfinite().all() for p in module.parameters()):
+                raise self._diverged("Weights became infinite or NaN")
+        save_state(self.accelerator, self.config.output_dir, self.step, self.config.checkpoints_total_limit)
+
+    def finish(self, model: Checkpoint, kept: dict[str, float] | None = None) -> None:
+        """Write the model as a checkpoint folder with its card; `kept` are its figures, if not the last step's."""
+        self.accelerator.end_training()
+        if not self.accelerator.is_main_process:
+            return
+        folder = self.config.output_dir
+        model.save_pretrained(folder)
+        record = {
+            "command": " ".join(["accelerate launch", *sys.argv]),
+            "config": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(self.config).items()},
+            "steps": self.step,
+            "seconds": round(self.seconds),
+            "hardware": _hardware(self.device),
+            "images": self.sizes,
+            "finished": not self.interrupted,
+            "figures": kept or (self.history[-1] if self.history else {}),
+            "validation": self.history,
+        }
+        (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+        write_training_card(folder, record)
+        state = "Stopped" if self.interrupted else "Done"
+        self.print(f"{state} at step {self.step} after {self.seconds / 60:.1f} min; the checkpoint is {folder}.")
+        if self.interrupted:
+            self.print("Go on with the same command and --resume_from_checkpoint latest.")
+
+    def print(self, text: str) -> None:
+        if self.accelerator.is_main_process:
+            tqdm.write(text)
+
+
+class _Progress:
+    """The part of a training state that is neither weights, optimizers nor random numbers."""
+
+    def __init__(self, run: Run):
+        self.run = run
+
+    def state_dict(self) -> dict:
+        return {name: getattr(self.run, name) for name in ("step", "seconds", "history")}
+
+    def load_state_dict(self, state: dict) -> None:
+        for name, value in state.items():
+            setattr(self.run, name, value)
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads"
+
+
+def run_script(main: Callable[[Config], None], config: Config) -> None:
+    """Run a training script's `main`; what the user can mend ends in its one sentence and exit status 1."""
+    try:
+        main(config)
+    except (TrainingError, DatasetError, CheckpointError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")

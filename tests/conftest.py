@@ -1,0 +1,72 @@
+"""What several test files need: photographs made at test time, and the demo as a user starts it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import skimage
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+PHOTOS = Path(skimage.__file__).parent / "data"  # the photographs that lie inside the package
+
+
+@pytest.fixture(scope="session")
+def grey_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photograph made grey: a PNG of 600 x 400 pixels, mode L."""
+    path = tmp_path_factory.mktemp("photos") / "breakfast.png"
+    Image.open(PHOTOS / "coffee.png").convert("L").save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image data set with a test split only: 2 classes of 12 images, 32 x 32, cut from photographs."""
+    folder = tmp_path_factory.mktemp("dataset")
+    for label, name in (("cat", "chelsea.png"), ("cup", "coffee.png")):
+        (folder / "test" / label).mkdir(parents=True)
+        photo = Image.open(PHOTOS / name).convert("RGB")
+        for i in range(12):
+            left, top = 100 * (i % 4), 90 * (i // 4)
+            photo.crop((left, top, left + 96, top + 96)).resize((32, 32)).save(folder / "test" / label / f"{i:02}.png")
+    return folder
+
+
+@contextmanager
+def running_app(*options: str | Path, **environment: str) -> Iterator[str]:
+    """Run `python app.py` with these options on a free port, and give its address once the page is there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "app.py", "--port", str(port), *map(str, options)]
+    url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + 120
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment) as app:
+        try:
+            while True:
+                assert app.poll() is None, f"{' '.join(command)} ended with status {app.returncode}"
+                assert time.monotonic() < deadline, f"{' '.join(command)} shows no page"
+                try:
+                    urllib.request.urlopen(url).close()
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            yield url
+        finally:
+            app.terminate()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, photo_dataset: Path) -> Iterator[str]:
+    """The demo with two models, a third that does not exist, and the small data set."""
+    second = tmp_path_factory.mktemp("models") / "second"
+    shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", second)
+    with running_app("--model", "unet", second, "nowhere", "--dataset_name", photo_dataset) as url:
+        yield url

@@ -1,0 +1,369 @@
+"""Reading and writing pictures: every mode, format and orientation against a reference; damage; what is kept."""
+
+import io
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import skimage.data
+import tifffile
+import torch
+from PIL import Image, ImageCms, ImageOps
+
+from colorgan.color import rgb_to_lab
+from colorgan.photo import Photo, PhotoError, read_photo, write_photo
+
+HEIGHT, WIDTH = 33, 47
+ORIENTATION = 0x0112
+RGB = skimage.data.chelsea()[50 : 50 + HEIGHT, 120 : 120 + WIDTH]
+GREY = RGB[..., 1].copy()
+ALPHA = np.arange(HEIGHT * WIDTH, dtype=np.uint32).reshape(HEIGHT, WIDTH).astype(np.uint8)
+RGBA = np.dstack([RGB, ALPHA])
+DEEP = RGB.astype(np.uint16) * 257 - np.minimum(RGB, 1) * np.uint16(100)  # 16 bits that are no multiples of 257
+DEEP_ALPHA = ALPHA.astype(np.uint16) * 200 + 77
+
+UPRIGHT = Image.Exif()
+UPRIGHT[ORIENTATION] = 1
+
+
+def lightness_of(rgb: np.ndarray) -> np.ndarray:
+    """The reference: L* of 8-bit or 16-bit RGB (H, W, 3), or grey (H, W)."""
+    if rgb.ndim == 2:
+        rgb = np.dstack([rgb] * 3)
+    scaled = torch.from_numpy(rgb / np.iinfo(rgb.dtype).max).permute(2, 0, 1)[None]
+    return rgb_to_lab(scaled)[0, 0].numpy()
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def tiff(array: np.ndarray, **options) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, array, extratags=[(ORIENTATION, "H", 1, 1, True)], **options)
+    return stream.getvalue()
+
+
+def png(pixels: np.ndarray, bits: int, color_type: int, extra: bytes = b"") -> bytes:
+    """A PNG written from the specification alone, rows unfiltered; pixels (H, W, channels) or (H, W)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = pixels.shape[:2]
+    if bits < 8:
+        per_byte = 8 // bits
+        padded = np.pad(pixels, ((0, 0), (0, -width % per_byte))).reshape(height, -1, per_byte)
+        rows = (padded << np.arange(8 - bits, -1, -bits)).sum(-1).astype(np.uint8)
+    else:
+        rows = pixels.reshape(height, -1).astype(">u2" if bits == 16 else np.uint8).view(np.uint8)
+    data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def key_chunk(*values: int) -> bytes:
+    data = struct.pack(f">{len(values)}H", *values)
+    return struct.pack(">I", len(data)) + b"tRNS" + data + struct.pack(">I", zlib.crc32(b"tRNS" + data))
+
+
+def palette_picture() -> Image.Image:
+    return Image.fromarray(RGB).quantize(40)
+
+
+# name: (file, what its pixels are, alpha, bits); lossy files are compared with what Pillow decodes
+EXACT = {
+    "png rgb": (saved(Image.fromarray(RGB), "PNG"), RGB, None, 8),
+    "png grey": (saved(Image.fromarray(GREY), "PNG"), GREY, None, 8),
+    "png rgba": (saved(Image.fromarray(RGBA), "PNG"), RGB, ALPHA, 8),
+    "png la": (saved(Image.fromarray(np.dstack([GREY, ALPHA])), "PNG"), GREY, ALPHA, 8),
+    "png 1 bit": (saved(Image.fromarray(GREY > 99), "PNG"), (GREY > 99) * np.uint8(255), None, 8),
+    "png 2 bits": (png(GREY >> 6, 2, 0), (GREY >> 6) * np.uint8(85), None, 8),
+    "png 4 bits": (png(GREY >> 4, 4, 0), (GREY >> 4) * np.uint8(17), None, 8),
+    "png 4 bits with key": (
+        png(GREY >> 4, 4, 0, key_chunk(7)),
+        (GREY >> 4) * np.uint8(17),
+        np.where(GREY >> 4 == 7, 0, 255).astype(np.uint8),
+        8,
+    ),
+    "png rgb with key": (
+        saved(Image.fromarray(RGB), "PNG", transparency=tuple(int(v) for v in RGB[4, 5])),
+        RGB,
+        np.where((RGB[4, 5] == RGB).all(-1), 0, 255).astype(np.uint8),
+        8,
+    ),
+    "png palette": (saved(palette_picture(), "PNG"), np.array(palette_picture().convert("RGB")), None, 8),
+    "png palette with key": (
+        saved(palette_picture(), "PNG", transparency=3),
+        np.array(palette_picture().convert("RGB")),
+        np.where(np.array(palette_picture()) == 3, 0, 255).astype(np.uint8),
+        8,
+    ),
+    "png 16-bit grey": (png(DEEP[..., 0], 16, 0), DEEP[..., 0], None, 16),
+    "png 16-bit rgb": (png(DEEP, 16, 2), DEEP, None, 16),
+    "png 16-bit la": (png(np.dstack([DEEP[..., 0], DEEP_ALPHA]), 16, 4), DEEP[..., 0], DEEP_ALPHA, 16),
+    "png 16-bit rgba": (png(np.dstack([DEEP, DEEP_ALPHA]), 16, 6), DEEP, DEEP_ALPHA, 16),
+    "png 16-bit rgb with key": (
+        png(DEEP, 16, 2, key_chunk(*DEEP[4, 5].tolist())),
+        DEEP,
+        np.where((DEEP[4, 5] == DEEP).all(-1), 0, 65535).astype(np.uint16),
+        16,
+    ),
+    "tiff rgb": (saved(Image.fromarray(RGB), "TIFF", exif=UPRIGHT), RGB, None, 8),
+    "tiff lzw": (saved(Image.fromarray(RGB), "TIFF", compression="tiff_lzw", exif=UPRIGHT), RGB, None, 8),
+    "tiff grey 1 bit": (saved(Image.fromarray(GREY > 99), "TIFF", exif=UPRIGHT), (GREY > 99) * np.uint8(255), None, 8),
+    "tiff rgba": (tiff(RGBA, photometric="rgb", extrasamples=["unassalpha"]), RGB, ALPHA, 8),
+    "tiff 16-bit rgb": (tiff(DEEP, photometric="rgb"), DEEP, None, 16),
+    "tiff 16-bit big-endian": (tiff(DEEP, photometric="rgb", byteorder=">"), DEEP, None, 16),
+    "tiff 16-bit deflate": (tiff(DEEP, photometric="rgb", compression="zlib", predictor=True), DEEP, None, 16),
+    "tiff 16-bit planes": (
+        tiff(np.moveaxis(DEEP, -1, 0).copy(), photometric="rgb", planarconfig="separate"),
+        DEEP,
+        None,
+        16,
+    ),
+    "tiff 16-bit tiles": (tiff(DEEP, photometric="rgb", tile=(16, 16)), DEEP, None, 16),
+    "tiff 16-bit rgba": (
+        tiff(np.dstack([DEEP, DEEP_ALPHA]), photometric="rgb", extrasamples=["unassalpha"]),
+        DEEP,
+        DEEP_ALPHA,
+        16,
+    ),
+    "tiff 16-bit grey": (tiff(DEEP[..., 0], photometric="minisblack"), DEEP[..., 0], None, 16),
+    "tiff 16-bit negative": (tiff(65535 - DEEP[..., 0], photometric="miniswhite"), DEEP[..., 0], None, 16),
+    "tiff float": (tiff((DEEP[..., 0] / 65535).astype(np.float32)), DEEP[..., 0], None, 16),
+    "tiff float rgb": (tiff((DEEP / 65535).astype(np.float32), photometric="rgb"), DEEP, None, 16),
+    "bmp": (saved(Image.fromarray(RGB), "BMP"), RGB, None, 8),
+    "bmp palette": (saved(palette_picture(), "BMP"), np.array(palette_picture().convert("RGB")), None, 8),
+    "gif": (saved(palette_picture(), "GIF"), np.array(palette_picture().convert("RGB")), None, 8),
+    "webp lossless": (saved(Image.fromarray(RGBA), "WEBP", lossless=True, exact=True), RGB, ALPHA, 8),
+    "ppm": (saved(Image.fromarray(RGB), "PPM"), RGB, None, 8),
+}
+LOSSY = {
+    "jpeg": saved(Image.fromarray(RGB), "JPEG"),
+    "jpeg grey": saved(Image.fromarray(GREY), "JPEG"),
+    "jpeg progressive": saved(Image.fromarray(RGB), "JPEG", progressive=True),
+    "jpeg cmyk": saved(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
+    "webp": saved(Image.fromarray(RGB), "WEBP"),
+    "avif": saved(Image.fromarray(RGB), "AVIF"),
+    "jpeg 2000": saved(Image.fromarray(RGB), "JPEG2000"),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_lightness_and_alpha_are_exact(name: str) -> None:
+    data, pixels, alpha, bits = EXACT[name]
+    photo = read_photo(io.BytesIO(data))
+    assert photo.bits == bits
+    assert np.abs(photo.lightness - lightness_of(pixels)).max() < 3e-4  # half a 16-bit step at its darkest is 5e-4
+    if alpha is None:
+        assert photo.alpha is None
+    else:
+        assert photo.alpha.dtype == alpha.dtype
+        assert (photo.alpha == alpha).all()
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_lossy_formats_agree_with_pillow(name: str) -> None:
+    reference = np.array(Image.open(io.BytesIO(LOSSY[name])).convert("RGB"))
+    assert np.abs(read_photo(io.BytesIO(LOSSY[name])).lightness - lightness_of(reference)).max() < 3e-4
+
+
+def with_orientation(data: bytes, orientation: int) -> bytes:
+    """The same JPEG, PNG or TIFF with that orientation in its EXIF data or, for a TIFF, in its own tag."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    block = exif.tobytes()
+    if data[:2] == b"\xff\xd8":
+        return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+    if data[:4] == b"\x89PNG":
+        block = b"eXIf" + block.removeprefix(b"Exif\0\0")
+        return data[:33] + struct.pack(">I", len(block) - 4) + block + struct.pack(">I", zlib.crc32(block)) + data[33:]
+    stream = io.BytesIO(data)
+    with tifffile.TiffFile(stream) as file:  # every TIFF here was written with the tag
+        file.pages[0].tags[ORIENTATION].overwrite(orientation)
+    return stream.getvalue()
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """The reference, from the table of the EXIF standard: which side the stored first row and first column are on."""
+    sides = "top left,top right,bottom right,bottom left,left top,right top,right bottom,left bottom"
+    row, column = sides.split(",")[orientation - 1].split()
+    if row in ("left", "right"):  # the first row stands upright
+        array = array.swapaxes(0, 1)
+        row, column = column, row
+    return array[:: -1 if row == "bottom" else 1, :: -1 if column == "right" else 1]
+
+
+@pytest.mark.parametrize("name", [name for name in EXACT if name.startswith(("png", "tiff"))])
+def test_every_mode_in_every_orientation(name: str) -> None:
+    data, pixels, alpha, _ = EXACT[name]
+    for orientation in range(1, 9):
+        photo = read_photo(io.BytesIO(with_orientation(data, orientation)))
+        assert np.abs(photo.lightness - upright(lightness_of(pixels), orientation)).max() < 3e-4
+        assert alpha is None or (photo.alpha == upright(alpha, orientation)).all()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LOSSY if name in ("jpeg", "jpeg grey", "jpeg progressive", "jpeg cmyk")]
+)
+def test_every_jpeg_in_every_orientation(name: str) -> None:
+    stored = read_photo(io.BytesIO(LOSSY[name])).lightness
+    for orientation in range(1, 9):
+        photo = read_photo(io.BytesIO(with_orientation(LOSSY[name], orientation)))
+        assert (photo.lightness == upright(stored, orientation)).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_orientation_agrees_with_pillow_and_is_not_written(kind: str, orientation: int, tmp_path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x010F] = orientation, "a camera"
+    data = saved(Image.fromarray(RGB), kind, exif=exif)
+    reference = np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    photo = read_photo(io.BytesIO(data))
+    assert photo.size == (reference.shape[1], reference.shape[0])
+    assert np.abs(photo.lightness - lightness_of(reference)).max() < 3e-4
+    write_photo(tmp_path / "out.png", reference, photo)
+    written = Image.open(tmp_path / "out.png")
+    assert written.size == photo.size
+    assert written.getexif().get(ORIENTATION, 1) == 1
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_written_pictures_keep_what_their_format_can_hold(kind: str, dtype: type, tmp_path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x8769] = "a camera", {0x829A: 0.01}
+    source = saved(Image.fromarray(RGBA), "PNG", dpi=(300, 150), exif=exif)
+    photo = read_photo(io.BytesIO(source))
+    pixels = RGBA.astype(dtype) * dtype(1 if dtype is np.uint8 else 257)
+    write_photo(tmp_path / f"out.{kind}", pixels, photo)
+    again = read_photo(tmp_path / f"out.{kind}")
+    image = Image.open(tmp_path / f"out.{kind}")
+    assert again.bits == (16 if dtype is np.uint16 and kind in ("png", "tiff") else 8)
+    assert image.getexif()[0x010F] == "a camera"
+    if again.bits == 8 or kind == "png":  # 16-bit TIFFs keep the main tags only
+        assert image.getexif().get_ifd(0x8769)[0x829A] == pytest.approx(0.01)
+    if kind != "webp":  # which has no place for it
+        assert again.dpi == pytest.approx((300, 150), abs=0.1)
+    if kind != "jpg":
+        assert (again.alpha_of(8) == ALPHA).all()
+    if kind in ("png", "tiff"):  # both lossless
+        assert np.abs(again.lightness - photo.lightness).max() < 1e-4
+    assert list(tmp_path.iterdir()) == [tmp_path / f"out.{kind}"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 4), (900, 700, 3), (3, 2, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_png_pixels_come_back_bit_for_bit(shape: tuple[int, ...], dtype: type) -> None:
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype)
+    stream = io.BytesIO()
+    write_photo(stream, pixels, Photo(np.zeros(shape[:2], np.float32)), file_format="png")
+    high = Image.open(stream)
+    high.verify()  # checksums
+    again = read_photo(stream)
+    assert np.abs(again.lightness - lightness_of(pixels[..., :3])).max() < 3e-4
+    assert shape[2] == 3 or (again.alpha == pixels[..., 3]).all()
+    assert (np.array(Image.open(stream)) == (pixels if dtype is np.uint8 else pixels >> 8)).all()
+
+
+def test_a_matrix_profile_is_applied_at_16_bits() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = read_photo(io.BytesIO(tiff(DEEP, photometric="rgb")))
+    tagged = read_photo(io.BytesIO(tiff(DEEP, photometric="rgb", iccprofile=srgb)))
+    assert np.abs(tagged.lightness - plain.lightness).max() < 0.02  # its matrix has 16 bits, its white is D50
+    # the same profile with green and red exchanged: a green picture becomes as dark as a red one
+    exchanged = srgb.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    green = Image.new("RGB", (2, 2), (0, 255, 0))
+    assert read_photo(io.BytesIO(saved(green, "PNG"))).lightness[0, 0] == pytest.approx(87.74, abs=0.05)
+    wrong = read_photo(io.BytesIO(saved(green, "PNG", icc_profile=exchanged))).lightness[0, 0]
+    assert wrong == pytest.approx(53.24, abs=0.05)
+
+
+def test_other_profiles_go_through_colour_management() -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # of another space than the pixels
+    photo = read_photo(io.BytesIO(saved(Image.fromarray(RGB), "PNG", icc_profile=lab)))
+    assert photo.notes == ["Its colour profile could not be used and was left out."]
+    assert np.abs(photo.lightness - lightness_of(RGB)).max() < 3e-4
+
+
+def test_only_the_first_of_several_pictures_is_taken_and_said_so() -> None:
+    pages = tiff(np.stack([GREY, 255 - GREY]), photometric="minisblack")
+    assert read_photo(io.BytesIO(pages)).notes == ["Only the first of its 2 pages was taken."]
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY), Image.fromarray(GREY // 2)]
+    gif = read_photo(io.BytesIO(saved(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    assert gif.notes == ["Only the first of its 3 frames was taken."]
+    assert np.abs(gif.lightness - lightness_of(GREY)).max() < 3e-4
+
+
+def test_arrays_and_pil_images_are_pictures_too() -> None:
+    for picture in (RGB, DEEP, Image.fromarray(RGB), Image.fromarray(GREY)):
+        reference = picture if isinstance(picture, np.ndarray) else np.array(picture)
+        assert np.abs(read_photo(picture).lightness - lightness_of(reference)).max() < 3e-4
+    assert (read_photo(RGBA).alpha == ALPHA).all()
+    with pytest.raises(PhotoError, match="float64"):
+        read_photo(RGB / 255)
+
+
+def test_refusals_say_why(tmp_path) -> None:
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    cases = {
+        "drawing.svg": (b'<?xml version="1.0"?><svg width="9"/>', "drawing.svg is a vector drawing"),
+        "paper.pdf": (b"%PDF-1.7\n", "vector drawing"),
+        "notes.txt": (b"no picture at all", "notes.txt is not a picture"),
+        "empty.png": (b"", "empty.png is empty"),
+        "film.mp4": (b"\0\0\0\x20ftypisom\0\0\2\0", "film"),
+        "moving.webp": (saved(frames[0], "WEBP", save_all=True, append_images=frames[1:]), "animated WEBP"),
+        "moving.png": (saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), "animated PNG"),
+        "cut.jpg": (LOSSY["jpeg"][:700], "cut.jpg is damaged or cut short"),
+        "cut.png": (EXACT["png rgb"][0][:900], "cut short"),
+    }
+    for name, (data, message) in cases.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(PhotoError, match=message) as refusal:
+            read_photo(tmp_path / name)
+        assert str(tmp_path) not in str(refusal.value)
+    with pytest.raises(PhotoError, match=r"There is no file missing.png"):
+        read_photo(tmp_path / "missing.png")
+    with pytest.raises(PhotoError, match=r"larger than 1,000 pixels: it has 47 x 33 = 1,551"):
+        read_photo(io.BytesIO(EXACT["png rgb"][0]), max_pixels=1000)
+    with pytest.raises(PhotoError, match="larger than 1,000"):
+        read_photo(io.BytesIO(EXACT["tiff 16-bit rgb"][0]), max_pixels=1000)
+    bomb = png(np.zeros((1, 1, 3)), 8, 2).replace(struct.pack(">II", 1, 1), struct.pack(">II", 60000, 60000), 1)
+    header = bomb[12:29]
+    bomb = bomb.replace(bomb[29:33], struct.pack(">I", zlib.crc32(header)), 1)
+    with pytest.raises(PhotoError, match="larger than 100,000,000 pixels"):
+        read_photo(io.BytesIO(bomb))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about what it found
+def test_200_broken_files_end_in_a_picture_or_one_sentence() -> None:
+    originals = [data for data, *_ in EXACT.values()] + list(LOSSY.values())
+    chance = random.Random(0)
+    outcomes = {"picture": 0, "sentence": 0}
+    for case in range(200):
+        data = bytearray(originals[case % len(originals)])
+        if case % 3 == 0:
+            del data[chance.randrange(1, len(data)) :]
+        elif case % 3 == 1:
+            for _ in range(chance.choice((1, 5, 50))):
+                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        else:
+            other = chance.choice(originals)
+            start = chance.randrange(len(data))
+            data[start : start + 200] = other[start : start + 200]
+        try:
+            photo = read_photo(io.BytesIO(bytes(data)), name="broken")
+        except PhotoError as error:
+            sentence = str(error)
+        else:
+            sentence = ""
+            assert np.isfinite(photo.lightness).all()
+        outcomes["sentence" if sentence else "picture"] += 1
+        assert not sentence or (sentence.startswith("broken ") and sentence.endswith(".") and "\n" not in sentence)
+    assert min(outcomes.values()) > 40, outcomes

@@ -1,0 +1,220 @@
+"""The training scripts as a user runs them: real commands, stopped, killed, resumed and run as two processes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+from skimage import data
+
+from colorgan import Colorizer
+
+ROOT = Path(__file__).parent.parent
+LAUNCH = [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_cpu_threads_per_process", "1"]
+SMALL = ["--train_batch_size", "8", "--width", "8", "--logging_steps", "1"]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An imagefolder of 120 tiles of 64 x 64 pixels, two classes, cut from photographs, and a test split of 20."""
+    folder = tmp_path_factory.mktemp("images")
+    for split, count in (("train", 60), ("test", 10)):
+        for name, photo in (("cat", data.chelsea()), ("cup", data.coffee())):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                top, left = 17 * i % (photo.shape[0] - 64), 29 * i % (photo.shape[1] - 64)
+                tile = Image.fromarray(photo[top : top + 64, left : left + 64])
+                tile.save(folder / split / name / f"{i:03}.png")
+    return folder
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+def train(script: str, folder: Path, images: Path, *options: object, launch: list[str] = LAUNCH) -> str:
+    """Run a training script on the small data set; gives what it printed."""
+    command = [*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
+    if script == "classifier":
+        command[command.index("--width") + 1] = "32"  # the bundled one's, so that NoGAN can be given it
+    result = subprocess.run(
+        list(map(str, command)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def fails(script: str, *options: object) -> str:
+    """Run a training script that must refuse; gives its last line, having checked that there is no traceback."""
+    command = [sys.executable, f"train/{script}.py", *map(str, options)]
+    result = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip().splitlines()[-1]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    one, other = load_file(a), load_file(b)
+    return one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def state_files(state: Path) -> list[Path]:
+    return sorted(path for path in state.iterdir() if path.suffix == ".safetensors")
+
+
+# the scripts
+
+
+@pytest.mark.parametrize("script", ["unet", "cgan"])
+def test_a_script_leaves_a_checkpoint_that_colourizes(script: str, images: Path, tmp_path: Path):
+    printed = train(script, tmp_path / script, images, "--max_train_steps", 4, "--validation_steps", 2)
+    assert "108 training and 12 validation images" in printed
+    assert re.search(r"step 4: psnr \d+\.\d\d.*grey_psnr_pooled \d+\.\d\d", printed)
+    folder = tmp_path / script
+    assert {"config.json", "model.safetensors", "README.md", "training.json", "samples"} <= {
+        path.name for path in folder.iterdir()
+    }
+    record = json.loads((folder / "training.json").read_text())
+    assert record["steps"] == 4
+    assert record["finished"]
+    assert [figures["step"] for figures in record["validation"]] == [2, 4]
+    assert f"train/{script}.py --dataset_name" in (folder / "README.md").read_text(encoding="utf-8")
+    sheet = Image.open(folder / "samples" / "step-000004.png")
+    assert sheet.height > 8 * 128
+    photo = Image.fromarray(data.coffee()).convert("L")
+    coloured = Colorizer.from_pretrained(folder).colorize(photo)
+    assert coloured.size == photo.size
+    assert coloured.mode == "RGB"
+
+
+@pytest.mark.parametrize("script", ["unet", "cgan"])
+def test_the_seed_preset_runs_at_64_pixels_in_bf16(script: str, images: Path, tmp_path: Path):
+    train(script, tmp_path / "seed", images, "--preset", "seed", "--resolution", 64, "--max_train_steps", 2,
+          "--mixed_precision", "bf16", "--validation_split", "hue")  # fmt: skip
+    assert json.loads((tmp_path / "seed" / "config.json").read_text())["architecture"] == "seed"
+
+
+def test_training_learns(images: Path, tmp_path: Path):
+    train("unet", tmp_path / "run", images, "--max_train_steps", 60, "--validation_steps", 30)
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert record["figures"]["psnr_pooled"] > record["figures"]["grey_psnr_pooled"] + 1
+
+
+def test_classifier_and_nogan_with_its_stages(images: Path, tmp_path: Path):
+    train("classifier", tmp_path / "classifier", images, "--max_train_steps", 3)
+    common = ["--classifier", tmp_path / "classifier", "--discriminator_width", 8, "--max_train_steps", 3,
+              "--validation_steps", 1]  # fmt: skip
+    train("nogan", tmp_path / "nogan", images, *common)
+    assert Colorizer.from_pretrained(tmp_path / "nogan").colorize(data.coffee()).size == (600, 400)
+    stages = {stage: json.loads((tmp_path / "nogan" / stage / "training.json").read_text())
+              for stage in ("generator", "critic", "joint")}  # fmt: skip
+    assert "accuracy" in stages["critic"]["figures"]
+    distances = [figures["fd_ab"] for figures in stages["joint"]["validation"]]
+    assert stages["joint"]["figures"]["fd_ab"] == min(distances)
+    assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "nogan/joint/best/model.safetensors")
+    # one stage by itself, from checkpoints named
+    train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
+          "--generator", tmp_path / "nogan/generator", "--critic", tmp_path / "nogan/critic")  # fmt: skip
+    assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "alone/model.safetensors")
+
+
+# stopping and resuming
+
+
+def test_a_killed_run_resumes_bit_for_bit_in_mid_epoch(images: Path, tmp_path: Path):
+    options = ["--max_train_steps", 17, "--checkpointing_steps", 3, "--validation_steps", 4]  # 13 steps are an epoch
+    train("cgan", tmp_path / "whole", images, *options)
+    command = [sys.executable, "train/cgan.py", "--dataset_name", images, "--output_dir", tmp_path / "killed"]
+    with subprocess.Popen(
+        [str(part) for part in [*command, *SMALL, *options]], cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL
+    ) as process:
+        while not (tmp_path / "killed" / "checkpoint-000006").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    states = sorted((tmp_path / "killed").glob("checkpoint-??????"))
+    assert len(states) in (2, 3)  # two are kept; a kill may come before the third is removed
+    (tmp_path / "killed" / "checkpoint-000999.partial").mkdir()  # what a kill in mid-save leaves
+    printed = train("cgan", tmp_path / "killed", images, *options, "--resume_from_checkpoint", "latest")
+    assert f"Resumed from {states[-1]}" in printed
+    assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "killed/model.safetensors")
+    for whole in state_files(tmp_path / "whole/checkpoint-000017"):
+        assert same_weights(whole, tmp_path / "killed/checkpoint-000017" / whole.name)
+
+
+def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
+    command = [*LAUNCH, "train/unet.py", "--dataset_name", images, "--output_dir", tmp_path / "run", *SMALL]
+    with subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        printed = ""
+        while not re.search(r"\b[5-9]/", printed):
+            printed += process.stdout.read(1)
+            assert process.poll() is None, printed
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the launcher gets it too
+        printed += process.stdout.read()
+    assert "Stopped at step" in printed
+    assert not json.loads((tmp_path / "run" / "training.json").read_text())["finished"]
+    assert len(list((tmp_path / "run").glob("checkpoint-??????"))) == 1
+    assert Colorizer.from_pretrained(tmp_path / "run").colorize(data.coffee()).size == (600, 400)
+
+
+def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_path: Path):
+    options = ["--dataset_name", images, "--output_dir", tmp_path / "run", *SMALL, "--max_train_steps", 30]
+    message = fails("unet", *options, "--learning_rate", "1e38", "--lr_warmup_steps", 3, "--checkpointing_steps", 1)
+    assert re.search(r"became (nan|inf)", message, re.IGNORECASE)
+    assert "resume from the last good state" in message
+
+
+# several processes
+
+
+def test_two_processes_share_the_data_and_keep_the_same_weights(images: Path, tmp_path: Path):
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
+    train("cgan", tmp_path / "run", images, "--max_train_steps", 4, "--checkpointing_steps", 4, "--seed", 1,
+          launch=[*torchrun, "tests/two_processes.py", tmp_path])  # fmt: skip
+    one, other = (json.loads((tmp_path / f"process-{i}-of-2.json").read_text()) for i in range(2))
+    assert len(one["weights"]) == 4
+    assert len(set(one["weights"])) == 4
+    assert one["weights"] == other["weights"]
+    assert not set(one["batches"]) & set(other["batches"])
+    assert len(list((tmp_path / "run" / "checkpoint-000004").glob("random_states_*.pkl"))) == 2
+    assert Colorizer.from_pretrained(tmp_path / "run").colorize(data.coffee()).size == (600, 400)
+
+
+# refusals, before any training begins
+
+
+def test_bad_options_get_one_sentence(images: Path, tmp_path: Path):
+    here = ["--dataset_name", images, "--output_dir", tmp_path / "run"]
+    assert "invalid choice: 'huge'" in fails("unet", *here, "--preset", "huge")
+    assert "at most 108" in fails("unet", *here, "--train_batch_size", 500)
+    assert "no training state" in fails("unet", *here, "--resume_from_checkpoint", "latest")
+    assert "no training state" in fails("cgan", *here, "--resume_from_checkpoint", tmp_path / "checkpoint-000001")
+    assert "--num_train_epochs must be at least 1" in fails("unet", *here, "--num_train_epochs", 0)
+    assert "does not exist" in fails("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
+    assert "There is no checkpoint" in fails("cgan", *here, "--generator", "nowhere")
+    assert not list(tmp_path.glob("run/checkpoint-*"))
+
+
+def test_half_written_and_foreign_states_are_refused(images: Path, tmp_path: Path):
+    train("unet", tmp_path / "run", images, "--max_train_steps", 2)
+    here = ["--dataset_name", images, *SMALL, "--max_train_steps", 4]
+    half = shutil.copytree(tmp_path / "run", tmp_path / "half")
+    weights = half / "checkpoint-000002" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "is damaged or of another run" in fails(
+        "unet", *here, "--output_dir", half, "--resume_from_checkpoint", "latest"
+    )
+    other = [*here, "--width", "16", "--resume_from_checkpoint", tmp_path / "run" / "checkpoint-000002"]
+    assert "is damaged or of another run" in fails("unet", *other, "--output_dir", tmp_path / "other")

@@ -1,0 +1,74 @@
+"""Train the classifier whose features serve NoGAN's feature loss.
+
+accelerate launch train/classifier.py --output_dir runs/classifier
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorgan.color import lightness_and_chroma
+from colorgan.config import TrainingConfig, option, parse_config
+from colorgan.data import DatasetError, ImageSet
+from colorgan.models import Classifier
+from colorgan.training import Run, run_script
+
+
+@dataclass
+class ClassifierConfig(TrainingConfig):
+    output_dir: Path = option(Path("runs/classifier"), "folder for the checkpoint and training states")
+    num_train_epochs: int = option(8, "passes over the training images")
+    learning_rate: float = option(3e-3, "peak learning rate")
+    width: int = option(32, "channels of the first stage")
+    weight_decay: float = option(0.05, "of AdamW")
+    label_smoothing: float = option(0.1, "share of the target spread over all classes")
+
+
+def main(config: ClassifierConfig) -> None:
+    run = Run(config, evaluate=accuracy)
+    batches = run.load_data()
+    if batches.images.labels is None:
+        raise DatasetError(f"{config.dataset_name} has no column label, which a classifier needs.")
+
+    classifier = Classifier(int(batches.images.labels.max()) + 1, config.width)
+    average = run.average(classifier)
+    optimizer = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    classifier, optimizer = run.prepare(classifier, optimizer)
+
+    classifier.train()
+    for rgb, labels in run.steps(batches):
+        lightness, chroma = lightness_and_chroma(shift(rgb))
+        with run.accelerator.accumulate(classifier):
+            loss = F.cross_entropy(classifier(lightness, chroma), labels, label_smoothing=config.label_smoothing)
+            run.accelerator.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad()
+        run.end_step(loss=loss)
+
+    run.finish(average)
+
+
+def shift(rgb: Tensor) -> Tensor:
+    """Move the whole batch (N, 3, H, W) by up to an eighth of its size, mirroring what comes in at the border."""
+    margin = rgb.shape[-1] // 8
+    top, left = torch.randint(0, 2 * margin + 1, (2,)).tolist()
+    padded = F.pad(rgb, (margin,) * 4, mode="reflect")
+    return padded[..., top : top + rgb.shape[-2], left : left + rgb.shape[-1]]
+
+
+@torch.inference_mode()
+def accuracy(classifier: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Top-1 accuracy in per cent, on true colours and on the same images made grey."""
+    correct = {"top1": 0, "top1_grey": 0}
+    for images, labels in zip(validation.images.split(500), validation.labels.split(500), strict=True):
+        lightness, chroma = lightness_and_chroma(images.float() / 255)
+        for name, colours in (("top1", chroma), ("top1_grey", torch.zeros_like(chroma))):
+            correct[name] += (classifier(lightness, colours).argmax(1) == labels).sum().item()
+    return {name: 100 * count / len(validation) for name, count in correct.items()}, {}
+
+
+if __name__ == "__main__":
+    run_script(main, parse_config(ClassifierConfig, {"default": {}}, __doc__))

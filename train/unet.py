@@ -1,0 +1,62 @@
+"""Train the U-Net: regression of chroma from lightness.
+
+    accelerate launch train/unet.py --output_dir runs/unet
+
+The mean of all plausible colours is what a squared error asks for, so the results are right on average and pale.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from colorgan.color import lightness_and_chroma
+from colorgan.config import TrainingConfig, option, parse_config
+from colorgan.losses import RECONSTRUCTION
+from colorgan.models import Generator
+from colorgan.training import Run, run_script
+
+PRESETS = {
+    "default": {},
+    # Isola et al. 2017 for 32x32, as Nazeri et al. 2018 built it
+    "seed": {"architecture": "seed", "width": 64, "loss": "mse", "learning_rate": 2e-4, "weight_decay": 0.0},
+}
+
+
+@dataclass
+class UNetConfig(TrainingConfig):
+    output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, samples and training states")
+    architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
+    width: int = option(48, "channels of its first stage")
+    loss: Literal["mse", "l1", "huber"] = option("mse", "error of the chroma")
+    weight_decay: float = option(0.01, "of AdamW")
+
+
+def main(config: UNetConfig) -> None:
+    run = Run(config)
+    batches = run.load_data()
+    reconstruction = RECONSTRUCTION[config.loss]
+
+    generator = Generator(config.architecture, config.width)
+    average = run.average(generator)
+    optimizer = torch.optim.AdamW(
+        generator.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+    )
+    generator, optimizer = run.prepare(generator, optimizer)
+
+    generator.train()
+    for rgb, _ in run.steps(batches):
+        lightness, chroma = lightness_and_chroma(rgb)
+        with run.accelerator.accumulate(generator):
+            loss = reconstruction(generator(lightness), chroma)
+            run.accelerator.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad()
+        run.end_step(loss=loss)
+
+    run.finish(average)
+
+
+if __name__ == "__main__":
+    run_script(main, parse_config(UNetConfig, PRESETS, __doc__))
