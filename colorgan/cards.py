@@ -18,52 +18,49 @@ from colorgan import Colorizer
 colorizer = Colorizer.from_pretrained("{name}")  # the folder or the Hub id, where this is not a bundled checkpoint
 colorizer.colorize("photo.jpg").save("photo.colorized.png")
 ```
+"""
+LIMITS = """## Limits
 
+Trained on 32x32 pictures of ten kinds of things: on photographs it knows sky, grass, horses and the like, and guesses
+the rest. Colours are plausible at best, never evidence of what was there.
 """
-LIMITS = """Trained on 32x32 pictures of ten kinds of things: on photographs it knows sky, grass, horses and the
-like, and guesses the rest. Colours are plausible at best, never evidence of what was there.
-"""
+BEGIN, END = "<!-- test figures: written by train/evaluate.py --update_cards -->", "<!-- end of test figures -->"
 
 
 def write_training_card(folder: Path, record: dict) -> None:
     """Write README.md for a checkpoint folder from the record of its training (its `training.json`)."""
-    config, images = record["config"], record["images"]
     script = Path(record["command"].split()[2]).stem  # accelerate launch train/unet.py ...
+    colourizes = script != "classifier"
     metadata = ModelCardData(
         license="apache-2.0",
         library_name="colorgan",
-        pipeline_tag="image-classification" if script == "classifier" else "image-to-image",
+        pipeline_tag="image-to-image" if colourizes else "image-classification",
         tags=["colorization", "cifar-10", script],
         datasets=["uoft-cs/cifar10"],
     )
-    figures = {name: value for name, value in record["figures"].items() if name != "seconds"}
-    content = f"""# colorgan {script}
+    sections = [f"# colorgan {script}\n\n{DESCRIPTIONS[script]}.\n", _training(record)]
+    if colourizes:
+        sections.insert(1, USAGE.format(name=folder.name))
+        sections += [f"{BEGIN}\n{END}\n", LIMITS]
+    _write(folder, metadata, "\n".join(sections))
 
-{DESCRIPTIONS[script]}.
 
-{"" if script == "classifier" else USAGE.format(name=folder.name)}## Training
+def _training(record: dict) -> str:
+    config, images = record["config"], record["images"]
+    figures = {name: value for name, value in record["figures"].items() if name not in ("step", "seconds")}
+    return f"""## Training
 
 ```
 {record["command"]}
 ```
 
-{images["training"]} images of `{config["dataset_name"]}` ({images["grey_removed"]} exactly grey ones were left \
-out), {record["steps"]} steps of {config["train_batch_size"]} images, {record["seconds"] / 60:.0f} minutes on \
+{images["training"]} images of `{config["dataset_name"]}` ({images["grey_removed"]} exactly grey ones were left out), \
+{record["steps"]} steps of {config["train_batch_size"]} images, {record["seconds"] / 60:.0f} minutes on \
 {record["hardware"]}.
 
-On the {images["validation"]} validation images, at the step that was kept: \
+On the {images["validation"]} validation images, after step {record["figures"].get("step", record["steps"])}: \
 {", ".join(f"{name} {value:.4g}" for name, value in figures.items())}.
-
-{BEGIN}
-{END}
-
-## Limits
-
-{LIMITS}"""
-    _write(folder, metadata, content)
-
-
-BEGIN, END = "<!-- test figures: written by train/evaluate.py --update_cards -->", "<!-- end of test figures -->"
+"""
 
 
 def update_figures(folder: Path, record: dict, name: str, command: str) -> None:

@@ -5,6 +5,7 @@ A script makes a `Run`, its data, networks and optimizers, loops over `run.steps
 
 import json
 import math
+import shlex
 import signal
 import sys
 import time
@@ -279,7 +280,7 @@ class Run:
         folder = self.config.output_dir
         model.save_pretrained(folder)
         record = {
-            "command": " ".join(["accelerate launch", *sys.argv]),
+            "command": _command(sys.argv),
             "config": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(self.config).items()},
             "steps": self.step,
             "seconds": round(self.seconds),
@@ -313,6 +314,15 @@ class _Progress:
     def load_state_dict(self, state: dict) -> None:
         for name, value in state.items():
             setattr(self.run, name, value)
+
+
+def _command(argv: list[str]) -> str:
+    """The command that gives this result when nothing interrupts it: a resumed run is the same to the bit."""
+    words = ["accelerate", "launch", *argv]
+    if "--resume_from_checkpoint" in words:
+        at = words.index("--resume_from_checkpoint")
+        del words[at : at + 2]
+    return shlex.join(words)
 
 
 def _hardware(device: torch.device) -> str:

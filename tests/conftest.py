@@ -1,6 +1,9 @@
 """What several test files need: photographs made at test time, and the demo as a user starts it."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; read when torch is imported
+
 import shutil
 import socket
 import subprocess

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,10 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
+from colorgan.models import Classifier
 
 ROOT = Path(__file__).parent.parent
-LAUNCH = [str(Path(sys.executable).with_name("accelerate")), "launch", "--num_cpu_threads_per_process", "1"]
+PYTHON = [sys.executable]
 SMALL = ["--train_batch_size", "8", "--width", "8", "--logging_steps", "1"]
 
 
@@ -41,11 +44,8 @@ def environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
 
-def train(script: str, folder: Path, images: Path, *options: object, launch: list[str] = LAUNCH) -> str:
-    """Run a training script on the small data set; gives what it printed."""
-    command = [*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
-    if script == "classifier":
-        command[command.index("--width") + 1] = "32"  # the bundled one's, so that NoGAN can be given it
+def run(command: list[object]) -> str:
+    """Run a command as a user would; gives what it printed."""
     result = subprocess.run(
         list(map(str, command)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
     )
@@ -53,13 +53,25 @@ def train(script: str, folder: Path, images: Path, *options: object, launch: lis
     return result.stdout + result.stderr
 
 
-def fails(script: str, *options: object) -> str:
-    """Run a training script that must refuse; gives its last line, having checked that there is no traceback."""
-    command = [sys.executable, f"train/{script}.py", *map(str, options)]
-    result = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
-    assert result.returncode != 0
-    assert "Traceback" not in result.stderr
-    return result.stderr.strip().splitlines()[-1]
+def train(script: str, folder: Path, images: Path, *options: object, launch: list[object] = PYTHON) -> str:
+    return run([*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options])
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a training script, in this process, that must refuse; gives its one sentence."""
+
+    def refuse(script: str, *options: object) -> str:
+        monkeypatch.setattr(sys, "argv", [f"train/{script}.py", *map(str, options)])
+        with pytest.raises(SystemExit) as caught:
+            runpy.run_path(str(ROOT / "train" / f"{script}.py"), run_name="__main__")
+        printed = capsys.readouterr().err.strip().splitlines()
+        message = caught.value.code if isinstance(caught.value.code, str) else printed[-1]
+        assert message
+        assert "\n" not in message
+        return message
+
+    return refuse
 
 
 def same_weights(a: Path, b: Path) -> bool:
@@ -74,26 +86,39 @@ def state_files(state: Path) -> list[Path]:
 # the scripts
 
 
-@pytest.mark.parametrize("script", ["unet", "cgan"])
-def test_a_script_leaves_a_checkpoint_that_colourizes(script: str, images: Path, tmp_path: Path):
-    printed = train(script, tmp_path / script, images, "--max_train_steps", 4, "--validation_steps", 2)
+README_COMMANDS = [
+    line.split() for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("accelerate launch train/")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", README_COMMANDS, ids=lambda command: Path(command[2]).stem)
+def test_the_commands_of_readme_leave_checkpoints(command: list[str], images: Path, tmp_path: Path):
+    folder = tmp_path / Path(command[-1]).name
+    shortened = ["--dataset_name", images, "--max_train_steps", 2, "--train_batch_size", 8, "--validation_steps", 1]
+    launcher = str(Path(sys.executable).with_name(command[0]))
+    printed = run([launcher, *command[1:-1], folder, *shortened])  # as pasted, but for the folder
     assert "108 training and 12 validation images" in printed
-    assert re.search(r"step 4: psnr \d+\.\d\d.*grey_psnr_pooled \d+\.\d\d", printed)
-    folder = tmp_path / script
-    assert {"config.json", "model.safetensors", "README.md", "training.json", "samples"} <= {
-        path.name for path in folder.iterdir()
-    }
+    assert "Done at step 2" in printed
     record = json.loads((folder / "training.json").read_text())
-    assert record["steps"] == 4
     assert record["finished"]
-    assert [figures["step"] for figures in record["validation"]] == [2, 4]
-    assert f"train/{script}.py --dataset_name" in (folder / "README.md").read_text(encoding="utf-8")
-    sheet = Image.open(folder / "samples" / "step-000004.png")
+    assert [figures["step"] for figures in record["validation"]] == [1, 2]
+    assert f"{' '.join(command[:3])} --output_dir" in (folder / "README.md").read_text(encoding="utf-8")
+    if folder.name == "classifier":
+        assert 0 <= record["figures"]["test_top1"] <= 100
+        assert isinstance(Classifier.from_pretrained(folder), Classifier)
+        return
+    assert re.search(r"step 2: psnr \d+\.\d\d.*grey_psnr_pooled \d+\.\d\d", printed)
+    sheet = Image.open(next(folder.glob("**/samples/step-000002.png")))
     assert sheet.height > 8 * 128
     photo = Image.fromarray(data.coffee()).convert("L")
     coloured = Colorizer.from_pretrained(folder).colorize(photo)
     assert coloured.size == photo.size
     assert coloured.mode == "RGB"
+
+
+def test_readme_trains_all_four():
+    assert [Path(command[2]).stem for command in README_COMMANDS] == ["unet", "cgan", "classifier", "nogan"]
 
 
 @pytest.mark.parametrize("script", ["unet", "cgan"])
@@ -109,14 +134,13 @@ def test_training_learns(images: Path, tmp_path: Path):
     assert record["figures"]["psnr_pooled"] > record["figures"]["grey_psnr_pooled"] + 1
 
 
-def test_classifier_and_nogan_with_its_stages(images: Path, tmp_path: Path):
-    train("classifier", tmp_path / "classifier", images, "--max_train_steps", 3)
-    common = ["--classifier", tmp_path / "classifier", "--discriminator_width", 8, "--max_train_steps", 3,
-              "--validation_steps", 1]  # fmt: skip
+def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path: Path):
+    common = ["--discriminator_width", 8, "--max_train_steps", 3, "--validation_steps", 1]
     train("nogan", tmp_path / "nogan", images, *common)
-    assert Colorizer.from_pretrained(tmp_path / "nogan").colorize(data.coffee()).size == (600, 400)
-    stages = {stage: json.loads((tmp_path / "nogan" / stage / "training.json").read_text())
-              for stage in ("generator", "critic", "joint")}  # fmt: skip
+    stages = {
+        stage: json.loads((tmp_path / "nogan" / stage / "training.json").read_text())
+        for stage in ("generator", "critic", "joint")
+    }
     assert "accuracy" in stages["critic"]["figures"]
     distances = [figures["fd_ab"] for figures in stages["joint"]["validation"]]
     assert stages["joint"]["figures"]["fd_ab"] == min(distances)
@@ -125,6 +149,14 @@ def test_classifier_and_nogan_with_its_stages(images: Path, tmp_path: Path):
     train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
           "--generator", tmp_path / "nogan/generator", "--critic", tmp_path / "nogan/critic")  # fmt: skip
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "alone/model.safetensors")
+
+
+def test_tensorboard_gets_losses_figures_and_samples(images: Path, tmp_path: Path):
+    train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "tensorboard")
+    (events,) = (tmp_path / "run" / "logs").glob("**/events*.0")
+    written = events.read_bytes()
+    for tag in (b"train/loss", b"validation/psnr_pooled", b"samples", b"PNG"):
+        assert tag in written
 
 
 # stopping and resuming
@@ -152,7 +184,8 @@ def test_a_killed_run_resumes_bit_for_bit_in_mid_epoch(images: Path, tmp_path: P
 
 
 def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
-    command = [*LAUNCH, "train/unet.py", "--dataset_name", images, "--output_dir", tmp_path / "run", *SMALL]
+    launcher = Path(sys.executable).with_name("accelerate")
+    command = [launcher, "launch", "train/unet.py", "--dataset_name", images, "--output_dir", tmp_path / "run", *SMALL]
     with subprocess.Popen(
         list(map(str, command)), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, start_new_session=True,
@@ -169,9 +202,9 @@ def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
     assert Colorizer.from_pretrained(tmp_path / "run").colorize(data.coffee()).size == (600, 400)
 
 
-def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_path: Path):
+def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_path: Path, refusal: Callable[..., str]):
     options = ["--dataset_name", images, "--output_dir", tmp_path / "run", *SMALL, "--max_train_steps", 30]
-    message = fails("unet", *options, "--learning_rate", "1e38", "--lr_warmup_steps", 3, "--checkpointing_steps", 1)
+    message = refusal("unet", *options, "--learning_rate", "1e38", "--checkpointing_steps", 1)
     assert re.search(r"became (nan|inf)", message, re.IGNORECASE)
     assert "resume from the last good state" in message
 
@@ -195,26 +228,27 @@ def test_two_processes_share_the_data_and_keep_the_same_weights(images: Path, tm
 # refusals, before any training begins
 
 
-def test_bad_options_get_one_sentence(images: Path, tmp_path: Path):
-    here = ["--dataset_name", images, "--output_dir", tmp_path / "run"]
-    assert "invalid choice: 'huge'" in fails("unet", *here, "--preset", "huge")
-    assert "at most 108" in fails("unet", *here, "--train_batch_size", 500)
-    assert "no training state" in fails("unet", *here, "--resume_from_checkpoint", "latest")
-    assert "no training state" in fails("cgan", *here, "--resume_from_checkpoint", tmp_path / "checkpoint-000001")
-    assert "--num_train_epochs must be at least 1" in fails("unet", *here, "--num_train_epochs", 0)
-    assert "does not exist" in fails("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
-    assert "There is no checkpoint" in fails("cgan", *here, "--generator", "nowhere")
+def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Callable[..., str]):
+    here = ["--dataset_name", images, "--output_dir", tmp_path / "run", "--train_batch_size", 8]
+    assert "invalid choice: 'huge'" in refusal("unet", *here, "--preset", "huge")
+    assert "at most 108" in refusal("unet", *here, "--train_batch_size", 500)
+    assert "no training state" in refusal("unet", *here, "--resume_from_checkpoint", "latest")
+    assert "no training state" in refusal("cgan", *here, "--resume_from_checkpoint", tmp_path / "checkpoint-000001")
+    assert "--num_train_epochs must be at least 1" in refusal("unet", *here, "--num_train_epochs", 0)
+    assert "does not exist" in refusal("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
+    assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
+    assert "not of a Classifier" in refusal("nogan", *here, "--classifier", "unet")
     assert not list(tmp_path.glob("run/checkpoint-*"))
 
 
-def test_half_written_and_foreign_states_are_refused(images: Path, tmp_path: Path):
+def test_half_written_and_foreign_states_are_refused(images: Path, tmp_path: Path, refusal: Callable[..., str]):
     train("unet", tmp_path / "run", images, "--max_train_steps", 2)
     here = ["--dataset_name", images, *SMALL, "--max_train_steps", 4]
     half = shutil.copytree(tmp_path / "run", tmp_path / "half")
     weights = half / "checkpoint-000002" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert "is damaged or of another run" in fails(
-        "unet", *here, "--output_dir", half, "--resume_from_checkpoint", "latest"
-    )
-    other = [*here, "--width", "16", "--resume_from_checkpoint", tmp_path / "run" / "checkpoint-000002"]
-    assert "is damaged or of another run" in fails("unet", *other, "--output_dir", tmp_path / "other")
+    message = refusal("unet", *here, "--output_dir", half, "--resume_from_checkpoint", "latest")
+    assert "is damaged or of another run" in message
+    state = tmp_path / "run" / "checkpoint-000002"
+    other = [*here, "--output_dir", tmp_path / "other", "--width", "16", "--resume_from_checkpoint", state]
+    assert "is damaged or of another run" in refusal("unet", *other)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
-from colorgan.data import DatasetError, ImageSet
+from colorgan.data import DatasetError, ImageSet, load_images
 from colorgan.models import Classifier
 from colorgan.training import Run, run_script
 
@@ -48,7 +48,17 @@ def main(config: ClassifierConfig) -> None:
             optimizer.zero_grad()
         run.end_step(loss=loss)
 
-    run.finish(average)
+    run.finish(average, run.history[-1] | test_accuracy(average, run) if run.accelerator.is_main_process else None)
+
+
+def test_accuracy(classifier: Classifier, run: Run) -> dict[str, float]:
+    """Accuracy on the coloured images of the test split, if the data set has one."""
+    try:
+        images, _ = load_images(run.config.dataset_name, "test", run.config.resolution).without_grey()
+    except DatasetError:
+        return {}
+    figures, _ = accuracy(classifier.eval(), images.to(run.device))
+    return {f"test_{name}": value for name, value in figures.items()}
 
 
 def shift(rgb: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Measure colourizers on a data set, beside grey and beside one colour for all; write a table and a picture.
+"""Measure colourizers on a data set, beside grey and beside the images' mean colour; write a table and a picture.
 
 python train/evaluate.py --models unet cgan nogan --dataset_name uoft-cs/cifar10 --output_dir runs/evaluation
 """
@@ -42,7 +42,7 @@ def measure(options: argparse.Namespace, images: ImageSet, greys: int, generator
     truth = images.images
     rows = {
         "grey": summarize(grey_baseline(truth), truth),
-        "mean": summarize(constant_baseline(truth, mean_ab(load_images(options.dataset_name, "train").images)), truth),
+        "mean": summarize(constant_baseline(truth, mean_ab(truth)), truth),
         **{name: summarize(colorize_all(generator, truth), truth) for name, generator in generators.items()},
         "truth": summarize(truth, truth),
     }

@@ -15,6 +15,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from accelerate import PartialState
 from torch import Tensor, nn
 
 from colorgan.cards import write_training_card
@@ -48,12 +49,9 @@ class NoGANConfig(TrainingConfig):
     critic_threshold: float = option(1.3, "stage 3 trains the generator only while the critic's loss is below this")
 
 
-STAGES = ("generator", "critic", "joint")
-
-
 def main(config: NoGANConfig) -> None:
-    folders = {stage: config.output_dir / stage for stage in STAGES}
-    for stage in STAGES if config.stage == "all" else (config.stage,):
+    folders = {stage: config.output_dir / stage for stage in ("generator", "critic", "joint")}
+    for stage in folders if config.stage == "all" else (config.stage,):
         if config.resume_from_checkpoint == "latest" and is_finished(folders[stage]):
             continue
         if stage == "generator":
@@ -66,7 +64,7 @@ def main(config: NoGANConfig) -> None:
             )
         if run.interrupted:
             return
-    if config.stage in ("all", "joint") and run.accelerator.is_main_process:
+    if config.stage in ("all", "joint") and PartialState().is_main_process:
         publish(config, folders)
 
 

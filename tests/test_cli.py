@@ -1,0 +1,174 @@
+"""The `colorgan` command as a user types it: files, folders, pipes, damage, interruption."""
+
+import io
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+
+from colorgan import Generator, cli
+from colorgan.photo import read_photo
+
+CHELSEA = skimage.data.chelsea()[:120, :160]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small untrained network that paints something, as a checkpoint folder."""
+    torch.manual_seed(0)
+    generator = Generator(width=8)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    generator.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: a.jpg, deep.png (16 bits), sub/b.png, sub/c.gif, and a file that is no picture."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "album" / "sub").mkdir(parents=True)
+    Image.fromarray(CHELSEA).save("album/a.jpg")
+    Image.fromarray(CHELSEA[..., 0].astype(np.uint16) * 250).save("album/deep.png")
+    Image.fromarray(CHELSEA).save("album/sub/b.png")
+    Image.fromarray(CHELSEA).save("album/sub/c.gif")
+    Path("album/notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_one_file_lands_beside_its_source(album: Path, model: str) -> None:
+    assert cli.main(["album/a.jpg", "--model", model]) == 0
+    result = Image.open("album/a.colorized.png")
+    assert (result.size, result.mode) == ((160, 120), "RGB")
+    before, after = read_photo("album/a.jpg"), read_photo("album/a.colorized.png")
+    assert np.abs(before.lightness - after.lightness).max() < 0.5
+    assert np.ptp(np.array(result).astype(int), axis=-1).mean() > 3  # there are colours
+
+
+def test_a_folder_is_mirrored_and_results_are_not_taken_for_pictures(album: Path, model: str) -> None:
+    assert cli.main(["album", "--output", "out", "--model", model, "--batch-size", "2"]) == 0
+    expected = {"a.colorized.png", "deep.colorized.png", "sub/b.colorized.png", "sub/c.colorized.png"}
+    assert files(album / "out") == expected
+    assert read_photo("out/deep.colorized.png").bits == 16
+    assert cli.main(["album", "--model", model]) == 0
+    assert cli.main(["album", "--model", model, "--skip-existing"]) == 0
+    assert len(files(album / "album")) == 5 + 4
+
+
+def test_globs_formats_and_same_names(album: Path, model: str) -> None:
+    shutil.copy("album/sub/b.png", "album/a.png")
+    assert cli.main(["album/*.[jp][pn]g", "-o", "out", "--format", "jpg", "--quality", "80", "--model", model]) == 0
+    assert files(album / "out") == {"a.jpg.colorized.jpg", "a.png.colorized.jpg", "deep.colorized.jpg"}
+    assert cli.main(["album/a.jpg", "-o", "here.webp", "--model", model, "--render-size", "48"]) == 0
+    assert Image.open("here.webp").format == "WEBP"
+
+
+def test_compare_puts_grey_beside_colour(album: Path, model: str) -> None:
+    assert cli.main(["album/a.jpg", "--compare", "--model", model]) == 0
+    pixels = np.array(Image.open("album/a.colorized.png"))
+    assert pixels.shape == (120, 320, 3)
+    assert (pixels[:, :160] == pixels[:, :160, :1]).all()
+    assert (pixels[:, 160:] != pixels[:, 160:, :1]).any()
+
+
+def test_existing_results_are_kept_unless_told_otherwise(album: Path, model: str, capsys) -> None:
+    Path("album/a.colorized.png").write_text("mine")
+    assert cli.main(["album/a.jpg", "--model", model]) == 1
+    assert "album/a.colorized.png exists: give --overwrite or --skip-existing." in capsys.readouterr().err
+    assert cli.main(["album/a.jpg", "--skip-existing", "--model", model]) == 0
+    assert Path("album/a.colorized.png").read_text() == "mine"
+    assert cli.main(["album/a.jpg", "--overwrite", "--model", model]) == 0
+    assert Image.open("album/a.colorized.png").size == (160, 120)
+
+
+def test_bad_files_are_reported_at_the_end_and_stop_nothing(album: Path, model: str, capsys) -> None:
+    Path("album/broken.jpg").write_bytes(Path("album/a.jpg").read_bytes()[:900])
+    assert cli.main(["album", "album/notes.txt", "-o", "out", "--model", model]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(files(album / "out")) == 4
+    assert lines[-3:] == [
+        "album/broken.jpg is damaged or cut short: it cannot be read to its end.",
+        lines[-2],
+        "2 pictures were not colourized.",
+    ]
+    assert lines[-2].startswith("album/notes.txt is not a picture")
+
+
+def test_standard_input_to_standard_output(album: Path, model: str) -> None:
+    command = [sys.executable, "-m", "colorgan.cli", "-", "--model", model]
+    run = subprocess.run(command, input=Path("album/a.jpg").read_bytes(), capture_output=True, check=True)
+    assert Image.open(io.BytesIO(run.stdout)).size == (160, 120)
+    assert run.stderr == b""
+    run = subprocess.run(command, input=b"nothing", capture_output=True, check=False)
+    assert run.returncode == 1
+    assert run.stdout == b""
+    assert run.stderr.startswith(b"Standard input is not a picture")
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, monkeypatch, capsys) -> None:
+    written = []
+    write = cli.write_photo
+
+    def interrupted(target, *arguments, **options):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(target)
+        write(target, *arguments, **options)
+
+    monkeypatch.setattr(cli, "write_photo", interrupted)
+    assert cli.main(["album", "-o", "out", "--batch-size", "1", "--model", model]) == 130
+    assert "--skip-existing goes on" in capsys.readouterr().err
+    assert files(album / "out") == {Path(path).relative_to("out").as_posix() for path in written}  # and nothing half
+    monkeypatch.setattr(cli, "write_photo", lambda target, *a, **o: (written.append(target), write(target, *a, **o)))
+    assert cli.main(["album", "-o", "out", "--skip-existing", "--model", model]) == 0
+    assert len(written) == len(set(written)) == len(files(album / "out")) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.jpg"], "There is no file or folder missing.jpg."),
+        (["album", "--render-size", "50"], "--render-size is a multiple of 16, such as 32 or 64, not 50."),
+        (["album", "--quality", "0"], "--quality is from 1 to 100, not 0."),
+        (["album", "--device", "abacus"], "There is no device abacus here"),
+        (["album/*.raw"], "There is no file or folder album/*.raw."),
+        ([], "the following arguments are required: INPUT"),
+    ],
+)
+def test_wrong_usage_is_explained(album: Path, arguments: list[str], message: str, capsys) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(arguments)
+    assert leaving.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_info_version_and_help(model: str, capsys) -> None:
+    assert cli.main(["info", model]) == 0
+    shown = capsys.readouterr().out
+    assert "Generator with" in shown
+    assert "architecture: residual" in shown
+    assert "width: 8" in shown
+    assert cli.main(["info", "no-such-model"]) == 1
+    assert "There is no checkpoint no-such-model" in capsys.readouterr().err
+    for option, text in (("--version", "colorgan 0."), ("--help", "colorgan album/ --skip-existing")):
+        with pytest.raises(SystemExit) as leaving:
+            cli.main([option])
+        assert leaving.value.code == 0
+        assert text in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_is_none_is_one_sentence(album: Path, capsys) -> None:
+    assert cli.main(["album/a.jpg", "--model", "album"]) == 1
+    assert "album has no config.json and no model.safetensors" in capsys.readouterr().err

@@ -1,0 +1,140 @@
+"""Colorizer: any picture comes back at its own size, with its own lightness and alpha, in 8 or 16 bits."""
+
+import itertools
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+
+from colorgan import Colorizer, Generator, PhotoError
+from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
+from colorgan.colorizer import network_input
+from colorgan.photo import Photo, read_photo
+from colorgan.render import render
+from colorgan.upsample import upsample_chroma
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    """An untrained network whose last layer is enlarged until it paints strong colours."""
+    torch.manual_seed(0)
+    generator = Generator(width=8)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return Colorizer(generator, device="cpu")
+
+
+def lab_of(pixels: np.ndarray) -> torch.Tensor:
+    return rgb_to_lab(torch.from_numpy(pixels[..., :3] / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None])
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_lightness_is_the_inputs_within_8_bit_rounding(colorizer: Colorizer, name: str) -> None:
+    pixels = getattr(skimage.data, name)()
+    lab = lab_of(np.array(colorizer.colorize(pixels)))
+    error = (lab[0, 0] - lab_of(pixels)[0, 0]).abs()
+    assert lab[0, 1:].abs().mean() > 3  # there are colours
+    # half a step in each channel is at most 116 / 3 * dY * Y^(-2/3), or 903.3 * dY near black: 0.14 at Y = 0
+    assert error.max() < 0.5
+    assert error.mean() < 0.1
+    grey = np.array(colorizer.colorize(pixels, saturation=0))
+    assert (grey == grey[..., :1]).all()
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_lightness_is_the_inputs_within_16_bit_rounding(colorizer: Colorizer, name: str) -> None:
+    pixels = getattr(skimage.data, name)()[:300].astype(np.uint16) * 250 + 31
+    photo = read_photo(pixels)
+    result = render(photo, colorizer.predict(photo), bits=16, saturation=2)
+    assert result.dtype == np.uint16
+    assert np.abs(lab_of(result)[0, 0].numpy() - photo.lightness).max() < 2e-3  # 8-bit rounding leaves 0.3
+
+
+def test_strips_agree_with_lab_to_rgb(colorizer: Colorizer) -> None:
+    photo = read_photo(skimage.data.coffee())
+    chroma = torch.randn(2, 32, 48, generator=torch.Generator().manual_seed(0)) * 0.2  # much of it outside sRGB
+    lightness = torch.from_numpy(photo.lightness)
+    lab = torch.cat([lightness[None], upsample_chroma(chroma * 110, lightness)])
+    reference = to_uint8(lab_to_rgb(lab)).permute(1, 2, 0).numpy()
+    difference = np.abs(render(photo, chroma).astype(int) - reference)
+    assert difference.max() <= 2  # near black, where lab_to_rgb clips what is 1e-4 outside sRGB
+    assert (difference > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 47), (16, 16), (31, 200)])
+def test_odd_sizes_come_back_as_they_are(colorizer: Colorizer, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    result = np.array(colorizer.colorize(pixels))
+    assert result.shape == pixels.shape
+    assert (lab_of(result)[0, 0] - lab_of(pixels)[0, 0]).abs().max() < 0.5
+
+
+def test_twelve_megapixels(colorizer: Colorizer) -> None:
+    pixels = np.tile(skimage.data.astronaut(), (6, 8, 1))[:3000, :4000]
+    result = colorizer.colorize(Image.fromarray(pixels))
+    assert result.size == (4000, 3000)
+    strip = np.array(result.crop((1900, 1400, 2900, 1500)))
+    assert (lab_of(strip)[0, 0] - lab_of(pixels[1400:1500, 1900:2900])[0, 0]).abs().max() < 0.5
+
+
+def test_alpha_comes_back_bit_for_bit(colorizer: Colorizer) -> None:
+    pixels = np.dstack([skimage.data.chelsea(), np.arange(300 * 451).reshape(300, 451) % 256]).astype(np.uint8)
+    result = colorizer.colorize(Image.fromarray(pixels))
+    assert result.mode == "RGBA"
+    assert (np.array(result)[..., 3] == pixels[..., 3]).all()
+
+
+def test_saturation_scales_the_chroma(colorizer: Colorizer) -> None:
+    photo = Photo(np.full((64, 64), 50, np.float32))
+    chroma = torch.full((2, 32, 32), 0.05)
+    ab = {s: lab_of(render(photo, chroma, saturation=s, bits=16))[0, 1:].mean() for s in (0, 0.5, 1, 2)}
+    assert ab[0] == pytest.approx(0, abs=0.02)
+    assert ab[0.5] == pytest.approx(2.75, abs=0.02)
+    assert ab[2] == pytest.approx(11, abs=0.02)
+
+
+def test_the_network_sees_the_shorter_side_at_the_render_size() -> None:
+    shapes = {(300, 450): (48, 72), (450, 300): (72, 48), (10, 10): (48, 48), (1, 5000): (1, 768), (480, 640): (48, 64)}
+    for (height, width), seen in shapes.items():
+        lightness = network_input(Photo(np.full((height, width), 75, np.float32)), 48)
+        assert lightness.shape == (1, *seen)
+        assert torch.allclose(lightness, torch.tensor(0.5), atol=1e-5)
+    with pytest.raises(ValueError, match="multiple of 16, such as 32 or 64, not 50"):
+        network_input(Photo(np.zeros((9, 9), np.float32)), 50)
+
+
+def test_many_pictures_are_those_of_one_after_another(colorizer: Colorizer) -> None:
+    pictures = [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.chelsea()[:200], skimage.data.rocket()] * 2
+    together = list(colorizer.colorize_many(pictures, batch_size=3))
+    for picture, result in zip(pictures, together, strict=True):
+        alone = np.array(colorizer.colorize(picture)).astype(int)
+        assert np.abs(np.array(result) - alone).max() <= 1  # another batch size rounds differently
+
+
+def test_many_is_lazy_bounded_and_says_what_is_wrong(colorizer: Colorizer) -> None:
+    taken = []
+
+    def endless():
+        for i in itertools.count():
+            taken.append(i)
+            yield skimage.data.chelsea()
+
+    results = colorizer.colorize_many(endless(), batch_size=2)
+    for _ in range(5):
+        next(results)
+    results.close()
+    assert len(taken) < 5 + 2 * 2 + 2 * torch.get_num_threads() + 2
+    with pytest.raises(PhotoError, match=r"There is no file missing\.png"):
+        list(colorizer.colorize_many([skimage.data.chelsea(), "missing.png"]))
+
+
+def test_threads_are_as_before(colorizer: Colorizer) -> None:
+    before = torch.get_num_threads()
+    colorizer.colorize(skimage.data.astronaut())
+    list(colorizer.colorize_many([skimage.data.chelsea()]))
+    assert torch.get_num_threads() == before
