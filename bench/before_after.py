@@ -1,6 +1,6 @@
 """Make README's picture: scikit-image's photographs made grey, and what a model makes of them.
 
-    python bench/before_after.py --models unet cgan nogan --output docs/before-after.jpg
+python bench/before_after.py --models unet cgan nogan --output docs/before-after.jpg
 """
 
 import argparse

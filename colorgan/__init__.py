@@ -3,6 +3,7 @@
 from colorgan.colorizer import Colorizer
 from colorgan.hub import CheckpointError
 from colorgan.models import Generator
+from colorgan.photo import PhotoError
 
 __version__ = "0.1.0"
-__all__ = ["CheckpointError", "Colorizer", "Generator", "__version__"]
+__all__ = ["CheckpointError", "Colorizer", "Generator", "PhotoError", "__version__"]

@@ -13,6 +13,7 @@ XYZ_FROM_RGB = torch.tensor(
     dtype=torch.float64,
 )
 RGB_FROM_XYZ = torch.linalg.inv(XYZ_FROM_RGB)
+F_FROM_AB = torch.tensor([[1 / 500, 0], [0, 0], [0, -1 / 200]], dtype=torch.float64)  # f(X), f(Y), f(Z) of CIE 1976
 WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)  # D65, 2 degrees
 GAMUT_TOLERANCE = 1e-4  # in linear RGB; float32 noise at the cube's faces is not "out of gamut"
 
@@ -33,12 +34,18 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     would change all three.) The shrinking factor counts as a constant for gradients, which are finite everywhere.
     """
     lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
-    linear = _lab_to_linear(lightness, ab)
+    linear = lab_to_linear(lightness, ab)
     with torch.no_grad():
-        outside = ~_in_gamut(linear)
+        outside = out_of_gamut(linear)
     if outside.any():
-        ab = ab * _gamut_scale(lightness.detach(), ab.detach(), outside).unsqueeze(-3)
-        linear = _lab_to_linear(lightness, ab)
+        scale = torch.ones_like(lightness.squeeze(-3))
+        # only the pixels outside, as (1, P, 1) and (2, P, 1): a photograph with a few of them costs little
+        scale[outside] = gamut_scale(
+            lightness.detach().squeeze(-3)[outside][None, :, None],
+            ab.detach().movedim(-3, 0)[:, outside][..., None],
+        ).flatten()
+        ab = ab * scale.unsqueeze(-3)
+        linear = lab_to_linear(lightness, ab)
     linear = linear.clamp(0, 1)
     return torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
 
@@ -46,6 +53,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 def lab_to_inputs(lab: Tensor) -> tuple[Tensor, Tensor]:
     """Split lab into the networks' lightness (..., 1, H, W) and chroma (..., 2, H, W), both about [-1, 1]."""
     return lab[..., :1, :, :] / 50 - 1, lab[..., 1:, :, :] / 110
+
+
+def lightness_and_chroma(rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """The networks' inputs for sRGB in [0, 1], (N, 3, H, W), in the memory layout that convolutions like."""
+    lightness, chroma = lab_to_inputs(rgb_to_lab(rgb))
+    return lightness.contiguous(memory_format=torch.channels_last), chroma.contiguous(memory_format=torch.channels_last)
 
 
 def inputs_to_lab(lightness: Tensor, chroma: Tensor) -> Tensor:
@@ -62,27 +75,27 @@ def _mix(channels: Tensor, matrix: Tensor) -> Tensor:
     return torch.einsum("oc,...chw->...ohw", matrix.to(channels), channels)
 
 
-def _lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:
-    y = (lightness + 16) / 116
-    f = torch.cat([y + ab[..., :1, :, :] / 500, y, y - ab[..., 1:, :, :] / 200], dim=-3)
-    xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
-    return _mix(xyz, RGB_FROM_XYZ * WHITE)
+def lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:
+    """Convert L (..., 1, H, W) and ab (..., 2, H, W) to linear RGB (..., 3, H, W); outside [0, 1] is outside sRGB."""
+    f = (lightness + 16) / 116 + _mix(ab, F_FROM_AB)
+    bright = f.clamp(min=0.2068966)  # below it, the inverse is a straight line
+    xyz = bright**3 + (f - bright) / 7.787
+    luminance = xyz[..., 1:2, :, :]
+    return luminance + _mix(xyz - luminance, RGB_FROM_XYZ * WHITE)  # its rows sum to one; so grey is exactly grey
 
 
-def _in_gamut(linear: Tensor) -> Tensor:
-    return ((linear >= -GAMUT_TOLERANCE) & (linear <= 1 + GAMUT_TOLERANCE)).all(dim=-3)
+def out_of_gamut(linear: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
+    """Which pixels (..., H, W) of linear RGB (..., 3, H, W) are outside [0, 1] by more than `tolerance`."""
+    return (linear.amin(-3) < -tolerance) | (linear.amax(-3) > 1 + tolerance)
 
 
-def _gamut_scale(lightness: Tensor, ab: Tensor, outside: Tensor) -> Tensor:
-    """The largest factor in [0, 1] for each pixel's ab that is inside sRGB, by bisection where `outside` is true."""
-    # only the pixels outside: (1, P, 1) and (2, P, 1), so that a photograph with a few of them costs little
-    pixel_lightness = lightness.squeeze(-3)[outside][None, :, None]
-    pixel_ab = ab.movedim(-3, 0)[:, outside][..., None]
-    low, high = torch.zeros_like(pixel_lightness[0]), torch.ones_like(pixel_lightness[0])
-    for _ in range(12):  # ab is at most 128 or so: 1/4096 of that is far below an 8-bit step
-        middle = (low + high) / 2
-        inside = _in_gamut(_lab_to_linear(pixel_lightness, pixel_ab * middle))
-        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
-    scale = torch.ones_like(lightness.squeeze(-3))
-    scale[outside] = low.squeeze(-1)
+def gamut_scale(lightness: Tensor, ab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
+    """The largest factor in [0, 1], (..., H, W), that brings the ab of every pixel into sRGB at its L and hue.
+
+    Bisection in 12 steps: ab is at most 128 or so, and 1/4096 of that is far below an 8-bit step.
+    """
+    scale = torch.zeros_like(lightness.squeeze(-3))
+    for step in (0.5**k for k in range(1, 13)):
+        outside = out_of_gamut(lab_to_linear(lightness, ab * (scale + step).unsqueeze(-3)), tolerance)
+        scale += ~outside * step
     return scale

@@ -1,17 +1,29 @@
 """Colorizer: a picture in, the same picture in colour out, at its own size and with its own lightness."""
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from colorgan.color import inputs_to_lab, lab_to_inputs, lab_to_rgb, rgb_to_lab, to_uint8
 from colorgan.models import Generator
+from colorgan.photo import Photo, PhotoError, Picture, read_photo
+from colorgan.render import render
+from colorgan.strips import on_one_core, one_core_threads
+from colorgan.upsample import shrink
 
-Picture = Image.Image | np.ndarray | str | Path
+RENDER_SIZE = 32  # shorter side the network sees; chosen by `python bench/render_size.py`
+LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
+BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
+
+Source, Result = TypeVar("Source"), TypeVar("Result")
 
 
 class Colorizer:
@@ -39,6 +51,45 @@ class Colorizer:
         """
         return cls(Generator.from_pretrained(name, revision=revision, local_files_only=local_files_only), device)
 
+    def colorize(
+        self, image: Picture, *, render_size: int | None = None, saturation: float = 1.0, max_pixels: int | None = None
+    ) -> Image.Image:
+        """Colourize one picture: a path, an open file, a PIL image, or an array (H, W[, 3 or 4]) of uint8 or uint16.
+
+        The network sees it with its shorter side at `render_size` pixels, a multiple of 16; `saturation` multiplies
+        the chroma. The result is 8-bit RGB (RGBA where the input has alpha), upright, of the input's size and
+        lightness. Raises `colorgan.PhotoError` for what cannot be read. For 16-bit results, and to change the
+        saturation without asking the network again, use `read_photo`, `predict` and `render`.
+        """
+        photo = read_photo(image) if max_pixels is None else read_photo(image, max_pixels=max_pixels)
+        return Image.fromarray(render(photo, self.predict(photo, render_size=render_size), saturation=saturation))
+
+    def colorize_many(
+        self,
+        images: Iterable[Picture],
+        *,
+        render_size: int | None = None,
+        saturation: float = 1.0,
+        batch_size: int = 8,
+    ) -> Iterator[Image.Image]:
+        """Colourize pictures one after another, in order; reading, network and rendering overlap.
+
+        Memory is bounded: only a batch and what the threads work on are held. Raises `colorgan.PhotoError` at the
+        first picture that cannot be read.
+        """
+
+        def finish(_: Picture, photo: Photo, chroma: Tensor) -> Image.Image:
+            return Image.fromarray(render(photo, chroma, saturation=saturation))
+
+        for result in self.stream(images, read_photo, finish, render_size=render_size, batch_size=batch_size):
+            if isinstance(result, PhotoError):
+                raise result
+            yield result
+
+    def predict(self, photo: Photo, *, render_size: int | None = None) -> Tensor:
+        """Chroma (2, h, w) in [-1, 1] for one photograph, as small as the network sees it; `render` puts it on."""
+        return self._predict_small(on_one_core(network_input, photo, render_size)[None])[0]
+
     @torch.inference_mode()
     def predict_chroma(self, lightness: Tensor) -> Tensor:
         """Chroma (N, 2, H, W) for lightness (N, 1, H, W), both in [-1, 1], at the size given and on its device.
@@ -58,33 +109,101 @@ class Colorizer:
         lightness, _ = lab_to_inputs(rgb_to_lab(rgb.float() / 255))
         return to_uint8(lab_to_rgb(inputs_to_lab(lightness, self.predict_chroma(lightness))))
 
-    @torch.inference_mode()
-    def colorize(self, image: Picture, *, render_size: int = 32, saturation: float = 1.0) -> Image.Image:
-        """Colourize one picture: PIL image, array (H, W[, 3 or 4]) uint8, or the path of a file.
+    def stream(
+        self,
+        sources: Iterable[Source],
+        read: Callable[[Source], Photo],
+        finish: Callable[[Source, Photo, Tensor], Result],
+        *,
+        render_size: int | None = None,
+        batch_size: int = 8,
+    ) -> Iterator[Result | PhotoError]:
+        """What `finish(source, photo, chroma)` makes of every source, in order, or the `PhotoError` it ended in.
 
-        The network sees it with its shorter side at `render_size` pixels, a multiple of 16; `saturation` multiplies
-        the chroma. The result is RGB (RGBA where the input has alpha) of exactly the input's size and lightness.
+        `read` and `finish` run on as many threads as torch has cores, beside the network; photographs of one shape go
+        through it together, at most `batch_size` at a time.
         """
-        picture = _open(image)
-        alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
-        rgb = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
-        lightness, _ = lab_to_inputs(rgb_to_lab(rgb))
-        height, width = lightness.shape[-2:]
-        scale = render_size / min(height, width)
-        small = [max(16, round(side * scale / 16) * 16) for side in (height, width)]
-        chroma = self.predict_chroma(F.interpolate(lightness, small, mode="bicubic", antialias=True).clamp(-1, 1))
-        chroma = F.interpolate(chroma, (height, width), mode="bicubic") * saturation
-        result = to_uint8(lab_to_rgb(inputs_to_lab(lightness, chroma)))[0]
-        coloured = Image.fromarray(result.permute(1, 2, 0).contiguous().numpy())
-        if alpha is not None:
-            coloured.putalpha(alpha)
-        return coloured
+        threads = torch.get_num_threads()
+        finishing: deque[Future] = deque()
+        with one_core_threads(threads) as pool:
+            for batch in _batches(pool, sources, lambda source: _load(source, read, render_size), batch_size, threads):
+                while len(finishing) > threads:
+                    yield _outcome(finishing.popleft())
+                chroma = self._predict_batch([loaded[1] for _, loaded in batch if not isinstance(loaded, PhotoError)])
+                for source, loaded in batch:
+                    if isinstance(loaded, PhotoError):
+                        finishing.append(pool.submit(lambda error=loaded: error))
+                    else:
+                        finishing.append(pool.submit(finish, source, loaded[0], next(chroma)))
+            while finishing:
+                yield _outcome(finishing.popleft())
+
+    def _predict_small(self, lightness: Tensor) -> Tensor:
+        """`predict_chroma` for a few small inputs: on a CPU, the cores would wait for each other and not compute."""
+        on_cpu = self.device.type == "cpu"
+        return on_one_core(self.predict_chroma, lightness) if on_cpu else self.predict_chroma(lightness)
+
+    def _predict_batch(self, inputs: list[Tensor]) -> Iterator[Tensor]:
+        """Chroma (2, h, w) for each lightness (1, h, w), those of one shape together through the network."""
+        by_shape: dict[torch.Size, list[int]] = {}
+        for i, lightness in enumerate(inputs):
+            by_shape.setdefault(lightness.shape, []).append(i)
+        results = {}
+        for indices in by_shape.values():
+            results.update(zip(indices, self._predict_small(torch.stack([inputs[i] for i in indices])), strict=True))
+        return (results[i] for i in range(len(inputs)))
 
 
-def _open(image: Picture) -> Image.Image:
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    elif not isinstance(image, Image.Image):
-        image = Image.open(image)
-    image = ImageOps.exif_transpose(image)
-    return image.convert("RGBA") if "A" in image.getbands() or "transparency" in image.info else image.convert("RGB")
+Loaded = tuple[Photo, Tensor] | PhotoError  # a photograph and what the network sees of it, or why there is none
+
+
+def _load(source: Source, read: Callable[[Source], Photo], render_size: int | None) -> Loaded:
+    try:
+        photo = read(source)
+    except PhotoError as error:
+        return error
+    return photo, network_input(photo, render_size)
+
+
+def _batches(
+    pool: ThreadPoolExecutor,
+    sources: Iterable[Source],
+    load: Callable[[Source], Loaded],
+    batch_size: int,
+    ahead: int,
+) -> Iterator[list[tuple[Source, Loaded]]]:
+    """Loaded sources in batches of `batch_size`, or fewer when they are large, while `ahead` more are being read."""
+    sources = iter(sources)
+    reading = deque((source, pool.submit(load, source)) for source in islice(sources, ahead))
+    batch, pixels = [], 0
+    while reading:
+        source, future = reading.popleft()
+        reading.extend((source, pool.submit(load, source)) for source in islice(sources, 1))
+        loaded = future.result()
+        batch.append((source, loaded))
+        pixels += 0 if isinstance(loaded, PhotoError) else loaded[0].lightness.size
+        if len(batch) >= batch_size or pixels >= BATCH_PIXELS or not reading:
+            yield batch
+            batch, pixels = [], 0
+
+
+def _outcome(future: Future) -> Result | PhotoError:
+    try:
+        return future.result()
+    except PhotoError as error:
+        return error
+
+
+@torch.inference_mode()
+def network_input(photo: Photo, render_size: int | None = None) -> Tensor:
+    """Lightness (1, h, w) in [-1, 1] of a photograph with its shorter side at `render_size`, its aspect ratio kept."""
+    render_size = RENDER_SIZE if render_size is None else render_size
+    if render_size < 16 or render_size % 16:
+        raise ValueError(f"The render size is a multiple of 16, such as 32 or 64, not {render_size}.")
+    width, height = photo.size
+    scale = min(render_size / min(width, height), LONGEST * render_size / max(width, height))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    lightness = torch.from_numpy(photo.lightness)[None, None]
+    if scale >= 1:
+        return F.interpolate(lightness, size, mode="bicubic")[0].clamp(0, 100) / 50 - 1
+    return shrink(lightness, size)[0] / 50 - 1

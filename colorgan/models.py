@@ -35,6 +35,11 @@ class Generator(nn.Module, Checkpoint):
         return chroma[..., :height, :width]
 
 
+def new_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:
+    """A generator to train: from a checkpoint if one is named, else from random weights."""
+    return Generator.from_pretrained(checkpoint) if checkpoint else Generator(architecture, width)
+
+
 class ResidualUNet(nn.Module):
     """A U-Net of residual blocks that works at half resolution inside, with attention where 32x32 has become 4x4.
 

@@ -91,5 +91,5 @@ def test_damaged_files_are_refused(checkpoint: Path):
     path.write_bytes(whole)
     for text in ("{", "[1, 2]"):
         (checkpoint / "config.json").write_text(text)
-        with pytest.raises(CheckpointError, match="config.json"):
+        with pytest.raises(CheckpointError, match=r"config\.json"):
             Generator.from_pretrained(checkpoint)

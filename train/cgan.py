@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.losses import discriminator_loss, generator_loss
-from colorgan.models import Discriminator, Generator
+from colorgan.models import Discriminator, new_generator
 from colorgan.training import Run, run_script
 
 PRESETS = {
@@ -58,7 +58,7 @@ def main(config: CGANConfig) -> None:
     run = Run(config)
     batches = run.load_data()
 
-    generator = new_generator(config)
+    generator = new_generator(config.generator, config.architecture, config.width)
     discriminator = Discriminator(config.discriminator_architecture, config.discriminator_width)
     average = run.average(generator)
     betas = (config.beta1, config.beta2)
@@ -91,12 +91,6 @@ def main(config: CGANConfig) -> None:
         run.end_step(discriminator=loss_d, adversarial=loss_adversarial, l1=loss_l1)
 
     run.finish(average)
-
-
-def new_generator(config: CGANConfig) -> Generator:
-    if config.generator:
-        return Generator.from_pretrained(config.generator)
-    return Generator(config.architecture, config.width)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import ImageSet
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss
-from colorgan.models import Classifier, Discriminator, Generator
+from colorgan.models import Classifier, Discriminator, Generator, new_generator
 from colorgan.states import is_finished, last_state
 from colorgan.training import Run, run_script
 from colorgan.validation import colorize_all
@@ -36,6 +36,7 @@ class NoGANConfig(TrainingConfig):
     generator: str | None = option(None, "checkpoint the first stage that is run begins from")
     critic: str | None = option(None, "checkpoint the joint stage begins from, when it is run alone")
     classifier: str = option("classifier", "checkpoint whose features the first stage compares")
+    architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of the generator's first stage")
     discriminator_width: int = option(32, "channels of the critic's first stage")
     lambda_feature: float = option(0.1, "weight of the feature loss beside L1")
@@ -107,7 +108,7 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
     """Stage 1: L1 on chroma, and on the features a classifier sees in it."""
     run = Run(config)
     batches = run.load_data()
-    generator = Generator.from_pretrained(start) if start else Generator(width=config.width)
+    generator = new_generator(start, config.architecture, config.width)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
     optimizer = torch.optim.AdamW(generator.parameters(), config.learning_rate, betas=(0.9, 0.99))

@@ -14,7 +14,7 @@ import torch
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.losses import RECONSTRUCTION
-from colorgan.models import Generator
+from colorgan.models import new_generator
 from colorgan.training import Run, run_script
 
 PRESETS = {
@@ -29,6 +29,7 @@ class UNetConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, samples and training states")
     architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of its first stage")
+    generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
     loss: Literal["mse", "l1", "huber"] = option("mse", "error of the chroma")
     weight_decay: float = option(0.01, "of AdamW")
 
@@ -38,7 +39,7 @@ def main(config: UNetConfig) -> None:
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
 
-    generator = Generator(config.architecture, config.width)
+    generator = new_generator(config.generator, config.architecture, config.width)
     average = run.average(generator)
     optimizer = torch.optim.AdamW(
         generator.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay

@@ -1,0 +1,254 @@
+"""The `colorgan` command: colourize files and folders, look at a checkpoint, start the demo."""
+
+import argparse
+import glob
+import io
+import json
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from tqdm import tqdm
+
+from colorgan import __version__
+from colorgan.colorizer import Colorizer
+from colorgan.hub import CheckpointError, locate
+from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.decode import registered_formats
+from colorgan.render import render
+
+EXAMPLES = """examples:
+  colorgan photo.jpg                         write photo.colorized.png beside it
+  colorgan *.jpg album/ --output coloured/   files and whole folders, mirrored into another folder
+  colorgan album/ --skip-existing            go on where an interrupted run stopped
+  colorgan photo.jpg --compare               grey and coloured side by side
+  colorgan - < grey.jpg > coloured.png       standard input and output
+other commands:
+  colorgan info unet                         what a checkpoint is: a short name, a folder, or owner/name on the Hub
+  colorgan app                               the demo in a browser
+(A picture whose name is `info` or `app` is given as ./info or ./app.)"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to colourize; `-` stands for standard input and output."""
+
+    source: str
+    target: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (those of the process unless given); gives the exit status.
+
+    0: everything was done. 1: some pictures could not be; each has its sentence on standard error. 2: wrong usage.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.filterwarnings("ignore", module="PIL")  # what matters of it is said in our own sentences
+    try:
+        if arguments[:1] == ["info"]:
+            return _info(arguments[1:])
+        if arguments[:1] == ["app"]:
+            return _app(arguments[1:])
+        return _colorize(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted. The same command with --skip-existing goes on from here.", file=sys.stderr)
+        return 130
+
+
+def plan(inputs: Sequence[str], output: str | None, file_format: str) -> list[Job]:
+    """What to read and where to write it: files as they are, folders with all pictures below them, globs expanded.
+
+    Without `output`, results lie beside their sources; with it, inside that folder, mirroring the folders given. A
+    single file may name its result. Raises ValueError for an input that does not exist.
+    """
+    found = [pair for name in inputs for pair in _expand(name)]
+    if len(found) == 1 and output and not Path(output).is_dir() and Path(output).suffix[1:].lower() in FORMATS:
+        return [Job(str(found[0][0]), output)]
+    plain = Counter(_result(source, below, output, file_format, source.stem) for source, below in found)
+    jobs = {}
+    for source, below in found:
+        target = _result(source, below, output, file_format, source.stem)
+        if plain[target] > 1:  # photo.jpg and photo.png in one folder
+            target = _result(source, below, output, file_format, source.name)
+        if str(source) == "-" and output in (None, "-"):
+            target = Path("-")
+        jobs.setdefault(source, Job(str(source), str(target)))
+    return list(jobs.values())
+
+
+def _expand(name: str) -> Iterator[tuple[Path, Path]]:
+    """Pictures behind one argument, each with its folder relative to the folder given."""
+    path = Path(name)
+    if path.is_dir():
+        for source in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in source.relative_to(path).parts)
+            ours = source.stem.endswith(".colorized")
+            if source.suffix.lower() in _suffixes() and not hidden and not ours and source.is_file():
+                yield source, source.parent.relative_to(path)
+    elif name == "-" or path.exists():
+        yield path, Path()
+    elif matches := sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []:
+        for match in matches:
+            yield from _expand(match)
+    else:
+        raise ValueError(f"There is no file or folder {name}.")
+
+
+def _result(source: Path, below: Path, output: str | None, file_format: str, stem: str) -> Path:
+    folder = source.parent if output is None else Path(output) / below
+    stem = "stdin" if str(source) == "-" else stem
+    return folder / f"{stem}.colorized.{file_format}"
+
+
+def _suffixes() -> set[str]:
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in registered_formats()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "colorgan",
+        description="Colourize photographs at their own size; their lightness stays exactly as it is.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, globs, or - for standard input")
+    parser.add_argument("--version", action="version", version=f"colorgan {__version__}")
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "-o", "--output", help="folder for the results, or file for a single one (default: beside the inputs)"
+    )
+    output.add_argument("--format", choices=sorted(FORMATS), help="of the results (default: png, or as --output says)")
+    output.add_argument("--quality", type=int, default=92, help="of JPEG and WebP, 1 to 100 (default: 92)")
+    output.add_argument("--compare", action="store_true", help="write grey and coloured side by side")
+    existing = output.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    existing.add_argument("--skip-existing", action="store_true", help="leave out pictures whose results exist")
+    colour = parser.add_argument_group("colour")
+    colour.add_argument(
+        "--model", default="unet", help="short name, checkpoint folder, or owner/name on the Hub (default: unet)"
+    )
+    colour.add_argument(
+        "--render-size", type=int, help="shorter side the network sees, a multiple of 16 (default: the best measured)"
+    )
+    colour.add_argument("--saturation", type=float, default=1.0, help="multiplies the colours' strength (default: 1)")
+    running = parser.add_argument_group("running")
+    running.add_argument("--device", help="cpu, cuda, ... (default: a GPU when there is one)")
+    running.add_argument("--batch-size", type=int, default=8, help="pictures through the network at once (default: 8)")
+    return parser
+
+
+def _colorize(arguments: list[str]) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
+    suffix = Path(options.output).suffix[1:].lower() if options.output else ""
+    file_format = options.format or (suffix if suffix in FORMATS else "png")
+    try:
+        jobs = plan(options.inputs, options.output, file_format)
+    except ValueError as error:
+        parser.error(str(error))
+    if not jobs:
+        parser.error(f"There are no pictures in {', '.join(options.inputs)}.")
+    failures = []
+    if options.skip_existing:
+        jobs = [job for job in jobs if not Path(job.target).exists()]
+    elif not options.overwrite:
+        failures = [
+            f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if Path(job.target).exists()
+        ]
+        jobs = [job for job in jobs if not Path(job.target).exists()]
+    if jobs:
+        failures += _run(parser, options, jobs, file_format)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    if failures and len(jobs) + len(failures) > 1:
+        print(f"{len(failures)} pictures were not colourized.", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.render_size is not None and (options.render_size < 16 or options.render_size % 16):
+        parser.error(f"--render-size is a multiple of 16, such as 32 or 64, not {options.render_size}.")
+    if not 1 <= options.quality <= 100:
+        parser.error(f"--quality is from 1 to 100, not {options.quality}.")
+    if not 0 <= options.saturation <= 100:
+        parser.error(f"--saturation is from 0 (grey) to 100, and 1 is the network's own; not {options.saturation}.")
+    if options.batch_size < 1:
+        parser.error(f"--batch-size is at least 1, not {options.batch_size}.")
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError):  # the latter where torch was built without CUDA
+        parser.error(f"There is no device {options.device} here: leave --device out, or give cpu.")
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, jobs: list[Job], file_format: str) -> list[str]:
+    """Colourize all jobs with reading, network and writing overlapped; gives a sentence for each that failed."""
+    try:
+        colorizer = Colorizer.from_pretrained(options.model, device=options.device)
+    except CheckpointError as error:
+        return [str(error)]
+
+    def read(job: Job) -> Photo:
+        if job.source == "-":
+            return read_photo(io.BytesIO(sys.stdin.buffer.read()), name="Standard input")
+        return read_photo(job.source, name=job.source)
+
+    def write(job: Job, photo: Photo, chroma: Tensor) -> None:
+        kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
+        bits = photo.bits if holds_16_bits(kind) else 8
+        pixels = render(photo, chroma, saturation=options.saturation, bits=bits)
+        if options.compare:
+            pixels = np.concatenate([render(photo, chroma, saturation=0, bits=bits), pixels], axis=1)
+        if job.target == "-":
+            write_photo(sys.stdout.buffer, pixels, photo, file_format=kind, quality=options.quality)
+            return
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        write_photo(job.target, pixels, photo, quality=options.quality)
+
+    results = colorizer.stream(jobs, read, write, render_size=options.render_size, batch_size=options.batch_size)
+    bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
+    return [str(result) for result in bar if isinstance(result, PhotoError)]
+
+
+def _info(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "colorgan info", description="What a checkpoint is, where it lies and how large it is."
+    )
+    parser.add_argument("model", metavar="MODEL", help="short name, checkpoint folder, or owner/name on the Hub")
+    name = parser.parse_args(arguments).model
+    try:
+        folder = locate(name)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        with safe_open(folder / "model.safetensors", framework="pt") as file:
+            parameters = sum(int(np.prod(file.get_slice(key).get_shape())) for key in file.keys())  # noqa: SIM118
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (OSError, ValueError, SafetensorError) as error:
+        print(f"The checkpoint {name} is damaged: {error}", file=sys.stderr)
+        return 1
+    size = (folder / "model.safetensors").stat().st_size
+    print(f"{name}: {config.pop('_class_name', 'unknown class')} with {parameters:,} numbers, {size / 1e6:.1f} MB")
+    print(f"folder: {folder}")
+    for key, value in config.items():
+        print(f"{key}: {value}")
+    return 0
+
+
+def _app(arguments: list[str]) -> int:
+    from colorgan.demo import main as demo  # here: the command colourizes without loading Gradio
+
+    demo(arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
