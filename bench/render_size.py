@@ -16,18 +16,12 @@ from PIL import Image
 
 from colorgan import Colorizer
 from colorgan.color import rgb_to_lab
+from colorgan.metrics import colorfulness
 from colorgan.photo import read_photo
 from colorgan.render import render
 
 SIZES = (32, 48, 64, 96, 128, 256)
 FUSED = ((32, 48), (32, 64), (32, 48, 64))
-
-
-def colorfulness(rgb: np.ndarray) -> float:
-    """Hasler and Suesstrunk 2003, section 7, signed rg and yb."""
-    red, green, blue = np.moveaxis(rgb.astype(float), -1, 0)
-    rg, yb = red - green, (red + green) / 2 - blue
-    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
 
 
 def main() -> None:
@@ -49,7 +43,7 @@ def main() -> None:
         for sizes, predicted in chroma.items():
             result = render(photo, predicted, saturation=options.saturation)
             errors.setdefault(sizes, []).append(float((lab(result)[1:] - ab).abs().mean() / ab.abs().mean()))
-            colours.setdefault(sizes, []).append(colorfulness(result) / colorfulness(truth))
+            colours.setdefault(sizes, []).append(float(colorfulness(stack(result)) / colorfulness(stack(truth))))
     print(f"{options.model}, saturation {options.saturation:g}, {len(errors[(32,)])} photographs")
     print("render size   ab error / grey's   colourfulness / truth's   photographs better than grey")
     for sizes, values in errors.items():
@@ -58,8 +52,12 @@ def main() -> None:
         print(f"{name:12s}  {np.mean(values):17.3f}   {np.mean(colours[sizes]):23.2f}   {better}")
 
 
+def stack(rgb: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None]
+
+
 def lab(rgb: np.ndarray) -> torch.Tensor:
-    return rgb_to_lab(torch.from_numpy(rgb.copy()).permute(2, 0, 1) / 255)
+    return rgb_to_lab(stack(rgb)[0] / 255)
 
 
 if __name__ == "__main__":
