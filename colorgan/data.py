@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -193,6 +194,14 @@ class Batches:
             self._epoch, self._order = epoch, order.to(self.images.images.device)
         start = (position * self.num_processes + self.process_index) * self.batch_size
         return self._order[start : start + self.batch_size]
+
+
+def shift(rgb: Tensor) -> Tensor:
+    """Move the whole batch (N, 3, H, W) by up to an eighth of its size, mirroring what comes in at the border."""
+    margin = rgb.shape[-1] // 8
+    top, left = torch.randint(0, 2 * margin + 1, (2,)).tolist()
+    padded = F.pad(rgb, (margin,) * 4, mode="reflect")
+    return padded[..., top : top + rgb.shape[-2], left : left + rgb.shape[-1]]
 
 
 def _mix_seed(seed: int, stream: int, count: int) -> int:

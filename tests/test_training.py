@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
 from skimage import data
@@ -207,6 +208,13 @@ def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_p
     message = refusal("unet", *options, "--learning_rate", "1e38", "--checkpointing_steps", 1)
     assert re.search(r"became (nan|inf)", message, re.IGNORECASE)
     assert "resume from the last good state" in message
+
+
+def test_gradients_accumulate_for_both_networks(images: Path, tmp_path: Path):
+    train("cgan", tmp_path / "run", images, "--max_train_steps", 3, "--gradient_accumulation_steps", 2)
+    for name in ("optimizer.bin", "optimizer_1.bin"):
+        state = torch.load(tmp_path / "run" / "checkpoint-000003" / name)["state"]
+        assert {int(parameter["step"]) for parameter in state.values()} == {3}
 
 
 # several processes

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
-from colorgan.data import DatasetError, ImageSet, load_images
+from colorgan.data import DatasetError, ImageSet, load_images, shift
 from colorgan.models import Classifier
 from colorgan.training import Run, run_script
 
@@ -59,14 +59,6 @@ def test_accuracy(classifier: Classifier, run: Run) -> dict[str, float]:
         return {}
     figures, _ = accuracy(classifier.eval(), images.to(run.device))
     return {f"test_{name}": value for name, value in figures.items()}
-
-
-def shift(rgb: Tensor) -> Tensor:
-    """Move the whole batch (N, 3, H, W) by up to an eighth of its size, mirroring what comes in at the border."""
-    margin = rgb.shape[-1] // 8
-    top, left = torch.randint(0, 2 * margin + 1, (2,)).tolist()
-    padded = F.pad(rgb, (margin,) * 4, mode="reflect")
-    return padded[..., top : top + rgb.shape[-2], left : left + rgb.shape[-1]]
 
 
 @torch.inference_mode()

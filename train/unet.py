@@ -13,6 +13,7 @@ import torch
 
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
+from colorgan.data import shift
 from colorgan.losses import RECONSTRUCTION
 from colorgan.models import new_generator
 from colorgan.training import Run, run_script
@@ -20,7 +21,14 @@ from colorgan.training import Run, run_script
 PRESETS = {
     "default": {},
     # Isola et al. 2017 for 32x32, as Nazeri et al. 2018 built it
-    "seed": {"architecture": "seed", "width": 64, "loss": "mse", "learning_rate": 2e-4, "weight_decay": 0.0},
+    "seed": {
+        "architecture": "seed",
+        "width": 64,
+        "loss": "mse",
+        "learning_rate": 2e-4,
+        "weight_decay": 0.0,
+        "random_shift": False,
+    },
 }
 
 
@@ -31,6 +39,7 @@ class UNetConfig(TrainingConfig):
     width: int = option(48, "channels of its first stage")
     generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
     loss: Literal["mse", "l1", "huber"] = option("mse", "error of the chroma")
+    random_shift: bool = option(True, "move each batch by up to an eighth of its size, against overfitting")
     weight_decay: float = option(0.01, "of AdamW")
 
 
@@ -48,7 +57,7 @@ def main(config: UNetConfig) -> None:
 
     generator.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(rgb)
+        lightness, chroma = lightness_and_chroma(shift(rgb) if config.random_shift else rgb)
         with run.accelerator.accumulate(generator):
             loss = reconstruction(generator(lightness), chroma)
             run.accelerator.backward(loss)
