@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import skimage
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from colorgan import Colorizer
 from colorgan.figure import grid
@@ -19,7 +19,7 @@ NAMES = ("coffee.png", "rocket.jpg", "chelsea.png", "astronaut.png")
 
 
 def tensor(pictures: list[Image.Image], size: tuple[int, int]) -> torch.Tensor:
-    arrays = [np.array(p.convert("RGB").resize(size, Image.Resampling.LANCZOS)) for p in pictures]
+    arrays = [np.array(ImageOps.fit(p.convert("RGB"), size)) for p in pictures]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
 

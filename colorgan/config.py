@@ -62,17 +62,9 @@ def parse_config(
             kind = get_args(kind)[0]
         if get_origin(kind) is Literal:
             choices, kind = get_args(kind), str
-        if kind is bool:
-            parser.add_argument(
-                f"--{item.name}",
-                action=argparse.BooleanOptionalAction,
-                default=item.default,
-                help=item.metadata["help"],
-            )
-        else:
-            parser.add_argument(
-                f"--{item.name}", type=kind, default=item.default, choices=choices, help=item.metadata["help"]
-            )
+        parser.add_argument(
+            f"--{item.name}", type=kind, default=item.default, choices=choices, help=item.metadata["help"]
+        )
     preset = parser.parse_args(argv).preset
     parser.set_defaults(**presets[preset])
     try:

@@ -13,7 +13,6 @@ import torch
 
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
-from colorgan.data import shift
 from colorgan.losses import RECONSTRUCTION
 from colorgan.models import new_generator
 from colorgan.training import Run, run_script
@@ -27,7 +26,6 @@ PRESETS = {
         "loss": "mse",
         "learning_rate": 2e-4,
         "weight_decay": 0.0,
-        "random_shift": False,
     },
 }
 
@@ -39,7 +37,6 @@ class UNetConfig(TrainingConfig):
     width: int = option(48, "channels of its first stage")
     generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
     loss: Literal["mse", "l1", "huber"] = option("mse", "error of the chroma")
-    random_shift: bool = option(True, "move each batch by up to an eighth of its size, against overfitting")
     weight_decay: float = option(0.01, "of AdamW")
 
 
@@ -57,7 +54,7 @@ def main(config: UNetConfig) -> None:
 
     generator.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(shift(rgb) if config.random_shift else rgb)
+        lightness, chroma = lightness_and_chroma(rgb)
         with run.accelerator.accumulate(generator):
             loss = reconstruction(generator(lightness), chroma)
             run.accelerator.backward(loss)
