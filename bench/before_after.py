@@ -19,7 +19,7 @@ NAMES = ("coffee.png", "rocket.jpg", "chelsea.png", "astronaut.png")
 
 
 def tensor(pictures: list[Image.Image], size: tuple[int, int]) -> torch.Tensor:
-    arrays = [np.array(ImageOps.fit(p.convert("RGB"), size)) for p in pictures]
+    arrays = [np.array(ImageOps.fit(p.convert("RGB"), size, centering=(0.5, 0.1))) for p in pictures]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
 
