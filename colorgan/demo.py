@@ -3,7 +3,6 @@
 import argparse
 import functools
 import hashlib
-import json
 import os
 import tempfile
 import threading
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from colorgan.colorizer import Colorizer
 from colorgan.data import DatasetError, ImageSet, load_images
-from colorgan.hub import BUNDLED, CheckpointError, bundled_names
+from colorgan.hub import CheckpointError, bundled_generators, bundled_names
 from colorgan.metrics import grey_baseline, psnr_from, squared_error
 from colorgan.photo import PhotoError, read_photo, write_photo
 from colorgan.render import render
@@ -257,13 +256,6 @@ def _strip(tiles: list[Tensor]) -> Image.Image:
 def title(name: str) -> str:
     """How a model is called on the page."""
     return TITLES.get(name, name)
-
-
-def bundled_generators() -> list[str]:
-    """Short names of the bundled models that colourize, the U-Net first."""
-    configs = {name: json.loads((BUNDLED / name / "config.json").read_text()) for name in bundled_names()}
-    names = [name for name, config in configs.items() if config["_class_name"] == "Generator"]
-    return sorted(names, key=lambda name: (name != "unet", name))
 
 
 def load_models(names: list[str]) -> tuple[dict[str, Colorizer], list[str]]:

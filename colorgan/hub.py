@@ -67,6 +67,12 @@ def bundled_names() -> list[str]:
     return sorted(path.name for path in BUNDLED.iterdir() if (path / "config.json").is_file())
 
 
+def bundled_generators() -> list[str]:
+    """Short names of the bundled checkpoints that colourize, the U-Net first."""
+    names = [name for name in bundled_names() if _read_config(BUNDLED / name)["_class_name"] == "Generator"]
+    return sorted(names, key=lambda name: (name != "unet", name))
+
+
 def locate(name: str | Path, *, revision: str | None = None, local_files_only: bool = False) -> Path:
     """The folder of a checkpoint: bundled short name, existing folder, or Hub id (downloaded, or from the cache)."""
     name = str(name)

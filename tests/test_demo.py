@@ -19,7 +19,8 @@ from PIL import Image
 
 from colorgan.color import rgb_to_lab
 from colorgan.colorizer import Colorizer
-from colorgan.demo import EXAMPLES, GAP, TILE, Demo, bundled_generators
+from colorgan.demo import EXAMPLES, GAP, TILE, Demo
+from colorgan.hub import bundled_generators
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from colorgan.cards import update_figures
 from colorgan.color import rgb_to_lab
 from colorgan.data import DatasetError, ImageSet, load_images
 from colorgan.figure import save_grid
-from colorgan.hub import CheckpointError, bundled_names, locate
+from colorgan.hub import CheckpointError, bundled_generators, locate
 from colorgan.metrics import constant_baseline, grey_baseline, markdown_table, summarize
 from colorgan.models import Generator
 from colorgan.validation import colorize_all
@@ -60,7 +60,7 @@ def measure(options: argparse.Namespace, images: ImageSet, greys: int, generator
         f"{options.dataset_name}, {options.split}: {len(images)} images, {greys} exactly grey ones left out\n\n{table}"
     )
     if options.update_cards:
-        for name in set(generators) & set(bundled_names()):
+        for name in set(generators) & set(bundled_generators()):
             command = f"python train/evaluate.py --models {name} --dataset_name {options.dataset_name}"
             command += "" if options.split == "test" else f" --split {options.split}"
             update_figures(locate(name), record, name, command)
@@ -84,7 +84,7 @@ def mean_ab(images: Tensor) -> Tensor:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=bundled_names(), help="short names, folders or Hub ids")
+    parser.add_argument("--models", nargs="+", default=bundled_generators(), help="short names, folders or Hub ids")
     parser.add_argument("--dataset_name", default="uoft-cs/cifar10", help="Hub id or folder of an image data set")
     parser.add_argument("--split", default="test", help="split to measure on (default: test)")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/evaluation"), help="folder for what is written")
