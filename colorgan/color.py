@@ -72,7 +72,9 @@ def to_uint8(rgb: Tensor) -> Tensor:
 
 
 def _mix(channels: Tensor, matrix: Tensor) -> Tensor:
-    return torch.einsum("oc,...chw->...ohw", matrix.to(channels), channels)
+    with torch.autocast(channels.device.type, enabled=False):  # in half precision, colours would be off by units
+        channels = channels.float()
+        return torch.einsum("oc,...chw->...ohw", matrix.to(channels), channels)
 
 
 def lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:

@@ -81,3 +81,13 @@ def test_inputs_are_the_networks_scale(astronaut: torch.Tensor):
     assert lightness.min() >= -1
     assert lightness.max() <= 1
     assert torch.allclose(inputs_to_lab(lightness, chroma), lab, atol=1e-4)
+
+
+def test_mixed_precision_leaves_colours_alone():
+    rgb = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        lab = rgb_to_lab(rgb)
+        back = lab_to_rgb(lab)
+    assert lab.dtype == torch.float32
+    assert torch.equal(lab, rgb_to_lab(rgb))
+    assert (back - rgb).abs().max() < 1e-3
