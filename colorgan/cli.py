@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from colorgan import __version__
 from colorgan.colorizer import Colorizer
-from colorgan.hub import CheckpointError, locate
+from colorgan.hub import CheckpointError, locate, push
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.decode import registered_formats
 from colorgan.render import render
@@ -33,8 +33,9 @@ EXAMPLES = """examples:
   colorgan - < grey.jpg > coloured.png       standard input and output
 other commands:
   colorgan info unet                         what a checkpoint is: a short name, a folder, or owner/name on the Hub
+  colorgan push runs/unet owner/name         publish a checkpoint on the Hub
   colorgan app                               the demo in a browser
-(A picture whose name is `info` or `app` is given as ./info or ./app.)"""
+(A picture whose name is `info`, `push` or `app` is given as ./info, ./push or ./app.)"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["info"]:
             return _info(arguments[1:])
+        if arguments[:1] == ["push"]:
+            return _push(arguments[1:])
         if arguments[:1] == ["app"]:
             return _app(arguments[1:])
         return _colorize(arguments)
@@ -133,7 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     existing.add_argument("--skip-existing", action="store_true", help="leave out pictures whose results exist")
     colour = parser.add_argument_group("colour")
     colour.add_argument(
-        "--model", default="unet", help="short name, checkpoint folder, or owner/name on the Hub (default: unet)"
+        "--model",
+        default="unet",
+        help="short name, checkpoint folder, or owner/name[@revision] on the Hub (default: unet)",
     )
     colour.add_argument(
         "--render-size", type=int, help="shorter side the network sees, a multiple of 16 (default: the best measured)"
@@ -222,7 +227,9 @@ def _info(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "colorgan info", description="What a checkpoint is, where it lies and how large it is."
     )
-    parser.add_argument("model", metavar="MODEL", help="short name, checkpoint folder, or owner/name on the Hub")
+    parser.add_argument(
+        "model", metavar="MODEL", help="short name, checkpoint folder, or owner/name[@revision] on the Hub"
+    )
     name = parser.parse_args(arguments).model
     try:
         folder = locate(name)
@@ -240,6 +247,38 @@ def _info(arguments: list[str]) -> int:
     print(f"folder: {folder}")
     for key, value in config.items():
         print(f"{key}: {value}")
+    return 0
+
+
+def _push(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        "colorgan push",
+        description="Publish a checkpoint on the Hub: weights, config.json, card and sample picture in one commit.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="checkpoint folder, such as runs/unet")
+    parser.add_argument("repo_id", metavar="OWNER/NAME", help="repo on the Hub, made where there is none")
+    parser.add_argument("--private", action="store_true", help="make the repo a private one")
+    parser.add_argument("--revision", help="branch to commit to, made where there is none (default: main)")
+    parser.add_argument("--token", help="with write access (default: that of `hf auth login`, or HF_TOKEN)")
+    parser.add_argument("--message", help="of the commit (default: Upload with colorgan)")
+    parser.add_argument(
+        "--overwrite-card", action="store_true", help="replace the model card even if it was edited on the Hub"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        url = push(
+            options.folder,
+            options.repo_id,
+            private=options.private,
+            token=options.token,
+            revision=options.revision,
+            commit_message=options.message,
+            overwrite_card=options.overwrite_card,
+        )
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(url)
     return 0
 
 

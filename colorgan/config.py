@@ -9,9 +9,9 @@ from typing import Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 Config = TypeVar("Config", bound="TrainingConfig")
 
 
-def option(default, help: str):
-    """A dataclass field with a help text for the command line."""
-    return field(default=default, metadata={"help": help})
+def option(default, help: str, secret: bool = False):
+    """A dataclass field with a help text for the command line; a secret is never shown or recorded."""
+    return field(default=default, repr=not secret, metadata={"help": help, "secret": secret})
 
 
 @dataclass
@@ -42,6 +42,13 @@ class TrainingConfig:
     resume_from_checkpoint: str | None = option(None, "'latest', or the folder of a training state")
     logging_steps: int = option(20, "optimizer steps between figures in the progress bar and the tracker")
     report_to: Literal["none", "tensorboard", "trackio"] = option("none", "tracker for losses, figures and samples")
+    push_to_hub: bool = option(False, "publish the checkpoint on the Hub when training is done")
+    hub_model_id: str | None = option(None, "owner/name there; the user's name and the output folder's unless given")
+    hub_private_repo: bool = option(False, "make the repo a private one")
+    hub_token: str | None = option(  # launchers print the command of a run that fails
+        None, "token with write access; better keep it out of commands, with `hf auth login` or HF_TOKEN", secret=True
+    )
+    overwrite_card: bool = option(False, "replace the model card even if it was edited on the Hub")
 
     def __post_init__(self) -> None:
         for item in fields(self):  # every whole number counts something, but for the seed and the warm-up
@@ -49,17 +56,29 @@ class TrainingConfig:
             if type(value) is int and value < 1 and item.name not in ("seed", "lr_warmup_steps"):
                 raise ValueError(f"--{item.name} must be at least 1, not {value}.")
 
+    def record(self) -> dict[str, int | float | str | bool | None]:
+        """The options by name, to be kept and shown: in plain types, and without secrets."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata["secret"]}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
 
 def parse_config(
     config_class: type[Config], presets: dict[str, dict[str, object]], description: str, argv: list[str] | None = None
 ) -> Config:
     """Read a config from the command line: the class's defaults, then the preset's, then the flags given."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,  # so that what is recorded of a command names its options in full
+    )
     types_by_name = get_type_hints(config_class)
     for item in fields(config_class):
         choices, kind = list(presets) if item.name == "preset" else None, types_by_name[item.name]
         if get_origin(kind) in (Union, types.UnionType):  # X | None
             kind = get_args(kind)[0]
+        if kind is bool:
+            parser.add_argument(f"--{item.name}", action="store_true", help=item.metadata["help"])
+            continue
         if get_origin(kind) is Literal:
             choices, kind = get_args(kind), str
         parser.add_argument(

@@ -2,16 +2,21 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import OfflineModeIsEnabled
 from PIL import Image
 from torch import Tensor
 
+from colorgan.remote import HUB_ERRORS, download, is_damaged, is_refusal, patiently, reason
+
 # where the Hub keeps one split: `load_dataset` would fetch the training images as well to show a few of the test images
-ONE_SPLIT = {"uoft-cs/cifar10": "plain_text/{split}-*"}
+ONE_SPLIT = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
 
 
 class DatasetError(ValueError):
@@ -81,30 +86,33 @@ def _load_split(name: str, split: str):
         raise DatasetError(f"The data set folder {name} does not exist.")
     try:
         if name in ONE_SPLIT:
-            files = _fetch(name, ONE_SPLIT[name].format(split=split))
-            if files:
-                return datasets.load_dataset("parquet", data_files={split: files}, split=split)
-        return datasets.load_dataset(name, split=split)
+            file = _fetch(name, ONE_SPLIT[name].format(split=split))
+            if file:
+                return datasets.load_dataset("parquet", data_files={split: file}, split=split)
+        return patiently(lambda: datasets.load_dataset(name, split=split))
     except ValueError as error:
         if "split" in str(error).lower():
             raise DatasetError(f"{name} has no split {split!r}: {_first_line(error)}") from error
         raise DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}") from error
-    except (OSError, datasets.exceptions.DatasetsError) as error:
+    except (*HUB_ERRORS, datasets.exceptions.DatasetsError) as error:
         raise DatasetError(
-            f"The data set {name} cannot be had ({_first_line(error)}); "
+            f"The data set {name} cannot be had ({reason(error)}); "
             "give --dataset_name a folder of images, or connect to the Hub once so that it is cached."
         ) from error
 
 
-def _fetch(name: str, pattern: str) -> list[str]:
-    """Files of a Hub data set, from the cache when the Hub cannot be reached."""
-    from huggingface_hub import errors, snapshot_download, utils
-
+def _fetch(name: str, file: str) -> str | None:
+    """A file of a Hub data set, from the cache if it is there; None where `datasets` must look for itself."""
+    cached = try_to_load_from_cache(name, file, repo_type="dataset")
+    if isinstance(cached, str) and not is_damaged(Path(cached)):
+        return cached
     try:
-        folder = Path(snapshot_download(name, repo_type="dataset", allow_patterns=pattern))
-    except (errors.LocalEntryNotFoundError, utils.httpx.HTTPError) as error:
-        raise OSError("the Hub does not answer") from error
-    return sorted(map(str, folder.glob(pattern)))
+        patiently(partial(HfApi().dataset_info, name, timeout=10), patience=5)  # a download would wait much longer
+        return str(download(name, file, repo_type="dataset"))
+    except HUB_ERRORS as error:
+        if is_refusal(error) or isinstance(error, OfflineModeIsEnabled):
+            return None  # the file may have another name now, or the images lie in the cache of `datasets`
+        raise OSError(reason(error)) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,25 +1,51 @@
-"""Checkpoint folders and the Hub, where such folders also live: finding them, loading strictly, saving."""
+"""Checkpoint folders and the Hub, where such folders also live: finding them, loading strictly, saving, publishing.
 
+All that colorgan says to the Hub is said here and in `colorgan.snapshot`, with the patience of `colorgan.remote`.
+"""
+
+import hashlib
 import json
+import logging
+import re
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils import httpx  # httpx 1 or its successor, whichever the client uses
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, PyTorchModelHubMixin, constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from colorgan.remote import ANSWER, HUB_ERRORS, content_hashes, download, patiently, reason
+from colorgan.snapshot import FILES, PUBLISHED, CheckpointError, clean_token, pull, require
+
 BUNDLED = Path(__file__).parent / "pretrained"
-FILES = ("config.json", "model.safetensors")
 Model = TypeVar("Model", bound="Checkpoint")
+logger = logging.getLogger(__name__)
+
+# of weights that are published without a record of their training
+CARD = """---
+{{ card_data }}
+---
+
+# A network of colorgan
+
+```python
+from colorgan.models import {{ class_name }}
+
+network = {{ class_name }}.from_pretrained("folder")
+```
+"""
+MARK = "<!-- colorgan wrote this card ({digest}). Once it is edited here, colorgan leaves it as it is. -->"
 
 
-class CheckpointError(ValueError):
-    """A checkpoint cannot be had or loaded; the message says in one sentence why, and what would be right."""
-
-
-class Checkpoint(PyTorchModelHubMixin, library_name="colorgan", license="apache-2.0", pipeline_tag="image-to-image"):
+class Checkpoint(
+    PyTorchModelHubMixin,
+    library_name="colorgan",
+    license="apache-2.0",
+    pipeline_tag="image-to-image",
+    model_card_template=CARD,
+):
     """Lets an `nn.Module` be saved to and loaded from a checkpoint folder; loading is strict and never guesses."""
 
     @classmethod
@@ -41,15 +67,23 @@ class Checkpoint(PyTorchModelHubMixin, library_name="colorgan", license="apache-
             model = cls(**config)
             model.load_state_dict(load_file(folder / "model.safetensors"))
         except (TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            why = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"The weights and the config.json of {name} do not fit this {cls.__name__}: {reason}"
+                f"The weights and the config.json of {name} do not fit this {cls.__name__}: {why}"
             ) from error
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"The file model.safetensors of {name} is damaged or cut short: fetch it again."
             ) from error
         return model.eval()
+
+    def push_to_hub(self, repo_id: str, *, config: object = None, model_card_kwargs: object = None, **options) -> str:
+        """Publish these weights; see `push` for the options. The two named here are the mixin's, and not needed."""
+        return push(self, repo_id, **options)
+
+    def generate_model_card(self, **_) -> ModelCard:
+        """The card of weights of whose training nothing is known."""
+        return super().generate_model_card(class_name=type(self).__name__)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config.json and the weights in half precision, which is plenty for inference and half the size."""
@@ -60,6 +94,9 @@ class Checkpoint(PyTorchModelHubMixin, library_name="colorgan", license="apache-
             for key, value in self.state_dict().items()
         }
         save_file(weights, save_directory / "model.safetensors", metadata={"format": "pt"})
+
+
+# finding
 
 
 def bundled_names() -> list[str]:
@@ -74,39 +111,25 @@ def bundled_generators() -> list[str]:
 
 
 def locate(name: str | Path, *, revision: str | None = None, local_files_only: bool = False) -> Path:
-    """The folder of a checkpoint: bundled short name, existing folder, or Hub id (downloaded, or from the cache)."""
+    """The folder of a checkpoint: bundled short name, existing folder, or Hub id (downloaded, or from the cache).
+
+    A Hub id may carry its revision, as in `owner/name@v1`. Raises `CheckpointError`.
+    """
     name = str(name)
     if name in bundled_names():
         return BUNDLED / name
     if Path(name).is_dir():
-        folder = Path(name)
-    elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        folder = _download(name, revision, local_files_only)
-    else:
+        require(Path(name), [file for file in FILES if not (Path(name) / file).is_file()])
+        return Path(name)
+    repo_id, _, tag = name.partition("@")
+    if repo_id.count("/") != 1 or name.startswith((".", "/", "~")):
         raise CheckpointError(
             f"There is no checkpoint {name}: give one of {', '.join(bundled_names())}, "
             "a folder, or a Hub id such as owner/name."
         )
-    missing = [file for file in FILES if not (folder / file).is_file()]
-    if missing:
-        raise CheckpointError(f"{name} has no {' and no '.join(missing)}: a checkpoint needs {' and '.join(FILES)}.")
-    return folder
-
-
-def _download(repo_id: str, revision: str | None, local_files_only: bool) -> Path:
-    options = {"revision": revision, "allow_patterns": [*FILES, "README.md"]}
-    try:
-        try:
-            return Path(snapshot_download(repo_id, local_files_only=local_files_only, **options))
-        except (OSError, httpx.HTTPError) as error:
-            if isinstance(error, HfHubHTTPError) and error.response is not None and error.response.status_code < 500:
-                raise  # the Hub is there and says no: an old copy would hide that
-            return Path(snapshot_download(repo_id, local_files_only=True, **options))
-    except (OSError, httpx.HTTPError, HFValidationError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f"The checkpoint {repo_id} is neither cached nor to be had from the Hub: {reason}"
-        ) from error
+    if tag and revision and tag != revision:
+        raise CheckpointError(f"{name} names another revision than {revision}: give only one of them.")
+    return pull(repo_id, tag or revision, local_files_only=local_files_only)
 
 
 def _read_config(folder: Path) -> dict:
@@ -117,3 +140,142 @@ def _read_config(folder: Path) -> dict:
     if not isinstance(config, dict):
         raise CheckpointError(f"{folder.name}/config.json holds no settings by name.")
     return config
+
+
+# publishing
+
+
+def create(repo_id: str, *, private: bool = False, token: str | None = None, revision: str | None = None) -> str:
+    """Make sure that a repo (and branch) is there and may be written to; gives its id, with the owner's name.
+
+    Raises `CheckpointError`.
+    """
+    try:
+        api = HfApi(token=clean_token(token))
+        user = patiently(api.whoami)
+        if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
+            raise CheckpointError(
+                f"The token in use has no right to write, which {repo_id} needs: make one with write access at "
+                f"{constants.ENDPOINT}/settings/tokens."
+            )
+        if "/" not in repo_id:
+            repo_id = f"{user['name']}/{repo_id}"
+        patiently(partial(api.create_repo, repo_id, private=private or None, exist_ok=True))
+        if private and not patiently(partial(api.model_info, repo_id, timeout=ANSWER)).private:
+            raise CheckpointError(
+                f"{repo_id} is there already and public: make it private there, or take another name."
+            )
+        if revision:
+            patiently(partial(api.create_branch, repo_id, branch=revision, exist_ok=True))
+        probe = CommitOperationAdd("README.md", b"colorgan")  # asks how to upload it, which takes the right to write
+        patiently(partial(api.preupload_lfs_files, repo_id, [probe], revision=revision))
+    except CheckpointError:
+        raise
+    except HUB_ERRORS as error:
+        raise CheckpointError(f"{repo_id} cannot be published to: {reason(error)}.") from error
+    return repo_id
+
+
+def push(
+    source: str | Path | Checkpoint,
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    revision: str | None = None,
+    commit_message: str | None = None,
+    overwrite_card: bool = False,
+) -> str:
+    """Publish a checkpoint folder (or a model) on the Hub in one commit; gives the page's address.
+
+    Only what loads strictly is published: config.json, model.safetensors, README.md and sample.png. A card that was
+    edited on the Hub is kept unless `overwrite_card`. Pushing again changes nothing where nothing is new. Raises
+    `CheckpointError`.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        if isinstance(source, Checkpoint):
+            source.save_pretrained(Path(temporary) / type(source).__name__)
+            source = Path(temporary) / type(source).__name__
+        elif str(source) not in bundled_names() and not Path(source).is_dir():
+            raise CheckpointError(f"There is no folder {source}: give a checkpoint folder, such as runs/unet.")
+        folder = locate(source)
+        _check_whole(folder)
+        files = {name: (folder / name).read_bytes() for name in PUBLISHED if (folder / name).is_file()}
+    repo_id = create(repo_id, private=private, token=token, revision=revision)
+    if "README.md" in files:
+        files["README.md"] = _published_card(files["README.md"], repo_id, revision)
+    upload = partial(_upload, files, repo_id, clean_token(token), revision, commit_message, overwrite_card)
+    try:
+        patiently(upload)
+    except CheckpointError:
+        raise
+    except HUB_ERRORS as error:
+        raise CheckpointError(f"The checkpoint could not be pushed to {repo_id}: {reason(error)}.") from error
+    return f"{constants.ENDPOINT}/{repo_id}" + (f"/tree/{revision}" if revision else "")
+
+
+def _check_whole(folder: Path) -> None:
+    """Load strictly, by the class that config.json names."""
+    kinds = {kind.__name__: kind for kind in Checkpoint.__subclasses__()}
+    written_by = _read_config(folder).get("_class_name")
+    if written_by not in kinds:
+        raise CheckpointError(f"{folder} is a checkpoint of {written_by or 'another program'}, not of colorgan.")
+    state = kinds[written_by].from_pretrained(folder).state_dict()
+    if not all(weight.isfinite().all() for weight in state.values()):
+        raise CheckpointError(f"{folder.name} has weights that are infinite or not a number: it is not published.")
+
+
+def _upload(
+    files: dict[str, bytes],
+    repo_id: str,
+    token: str | None,
+    revision: str | None,
+    message: str | None,
+    overwrite_card: bool,
+) -> None:
+    """Commit what the Hub has not, on top of what it has now.
+
+    So this may be called again after an answer that was lost: a commit that did arrive leaves nothing to do, and one
+    that arrives late is refused, because its parent is no longer the last commit.
+    """
+    api = HfApi(token=token)
+    info = api.model_info(repo_id, revision=revision, files_metadata=True, timeout=ANSWER)
+    there = {s.rfilename: s.lfs.sha256 if s.lfs else s.blob_id for s in info.siblings}
+    new = {name: content for name, content in files.items() if there.get(name) not in content_hashes(content)}
+    if "README.md" in new and "README.md" in there and not overwrite_card:
+        path = download(repo_id, "README.md", revision=info.sha, token=token)
+        if not _is_untouched(path.read_text(encoding="utf-8", errors="replace")):
+            logger.warning("The card of %s was edited there and is kept (--overwrite_card replaces it).", repo_id)
+            del new["README.md"]
+    if new:
+        api.create_commit(
+            repo_id,
+            [CommitOperationAdd(name, content) for name, content in new.items()],
+            commit_message=message or "Upload with colorgan",
+            revision=revision,
+            parent_commit=info.sha,
+        )
+
+
+def _published_card(card: bytes, repo_id: str, revision: str | None) -> bytes:
+    """The card as the Hub shows it: its first snippet loads from there, and its last line tells edits apart."""
+    text = _split_card(card.decode("utf-8"))[0]
+    name = f"{repo_id}@{revision}" if revision else repo_id
+    text = re.sub(r'(\.from_pretrained\(")[^"]*(?=")', lambda match: match[1] + name, text, count=1)
+    return f"{text}\n{MARK.format(digest=_digest(text))}\n".encode()
+
+
+def _is_untouched(text: str) -> bool:
+    body, digest = _split_card(text)
+    return digest == _digest(body)
+
+
+def _split_card(text: str) -> tuple[str, str | None]:
+    """A card without colorgan's mark, and the mark's digest if there is one."""
+    text = text.replace("\r\n", "\n")
+    mark = re.search(re.escape(MARK).replace(r"\{digest\}", "([0-9a-f]{16})"), text)
+    return (text[: mark.start()] + text[mark.end() :] if mark else text).rstrip() + "\n", mark and mark[1]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

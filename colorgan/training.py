@@ -5,13 +5,15 @@ A script makes a `Run`, its data, networks and optimizers, loops over `run.steps
 
 import json
 import math
+import os
 import shlex
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from colorgan.cards import write_training_card
 from colorgan.config import Config, TrainingConfig
 from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
 from colorgan.figure import save_grid
-from colorgan.hub import Checkpoint, CheckpointError
+from colorgan.hub import Checkpoint, CheckpointError, create, push
 from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
 from colorgan.validation import evaluate_generator
 
@@ -122,9 +124,7 @@ class Run:
         else:
             set_seed(self.config.seed, device_specific=True)  # each process its own noise
         if self.config.report_to != "none":
-            plain = {
-                k: v if isinstance(v, int | float | str | bool) else str(v) for k, v in asdict(self.config).items()
-            }
+            plain = {name: str(v) if v is None else v for name, v in self.config.record().items()}
             self.accelerator.init_trackers("colorgan", config=plain)
         return tuple(prepared)
 
@@ -281,7 +281,7 @@ class Run:
         model.save_pretrained(folder)
         record = {
             "command": _command(sys.argv),
-            "config": {name: str(v) if isinstance(v, Path) else v for name, v in asdict(self.config).items()},
+            "config": self.config.record(),
             "steps": self.step,
             "seconds": round(self.seconds),
             "hardware": _hardware(self.device),
@@ -291,11 +291,16 @@ class Run:
             "validation": self.history,
         }
         (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+        samples = folder / "samples" / f"step-{record['figures'].get('step', self.step):06d}.png"
+        if samples.is_file():
+            shutil.copyfile(samples, folder / "sample.png")
         write_training_card(folder, record)
         state = "Stopped" if self.interrupted else "Done"
         self.print(f"{state} at step {self.step} after {self.seconds / 60:.1f} min; the checkpoint is {folder}.")
         if self.interrupted:
             self.print("Go on with the same command and --resume_from_checkpoint latest.")
+        elif self.config.push_to_hub:
+            publish(self.config)
 
     def print(self, text: str) -> None:
         if self.accelerator.is_main_process:
@@ -317,11 +322,19 @@ class _Progress:
 
 
 def _command(argv: list[str]) -> str:
-    """The command that gives this result when nothing interrupts it: a resumed run is the same to the bit."""
-    words = ["accelerate", "launch", *argv]
-    if "--resume_from_checkpoint" in words:
-        at = words.index("--resume_from_checkpoint")
-        del words[at : at + 2]
+    """The command that gives this result when nothing interrupts it: a resumed run is the same to the bit.
+
+    What only its owner may know, the token, is left out.
+    """
+    words = ["accelerate", "launch"]
+    options = iter(argv)
+    for word in options:
+        name, equals, _ = word.partition("=")
+        if name in ("--resume_from_checkpoint", "--hub_token"):
+            if not equals:
+                next(options, None)
+        else:
+            words.append(word)
     return shlex.join(words)
 
 
@@ -331,9 +344,28 @@ def _hardware(device: torch.device) -> str:
     return f"{torch.get_num_threads()} CPU threads"
 
 
+def create_repo(config: Config) -> Config:
+    """Make the repo that will take the checkpoint before training: a bad token costs a second, not a night."""
+    name = config.hub_model_id or config.output_dir.resolve().name
+    return replace(config, hub_model_id=create(name, private=config.hub_private_repo, token=config.hub_token))
+
+
+def publish(config: TrainingConfig) -> None:
+    """Push the checkpoint in the output folder. Raises `TrainingError`, which says how to do it later."""
+    folder, repo_id = config.output_dir, config.hub_model_id
+    try:
+        url = push(folder, repo_id, token=config.hub_token, overwrite_card=config.overwrite_card)
+    except CheckpointError as error:
+        command = shlex.join(["colorgan", "push", str(folder), repo_id])
+        raise TrainingError(f"{error} The checkpoint lies in {folder}; push it later with `{command}`.") from error
+    tqdm.write(f"Published at {url}")
+
+
 def run_script(main: Callable[[Config], None], config: Config) -> None:
     """Run a training script's `main`; what the user can mend ends in its one sentence and exit status 1."""
     try:
+        if config.push_to_hub and os.environ.get("RANK", "0") == "0":  # one process does it, before there is a group
+            config = create_repo(config)
         main(config)
     except (TrainingError, DatasetError, CheckpointError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")

@@ -169,6 +169,15 @@ def test_info_version_and_help(model: str, capsys) -> None:
         assert text in capsys.readouterr().out
 
 
+def test_push_refuses_what_is_no_checkpoint_before_asking_the_hub(album: Path, capsys) -> None:
+    for folder, message in (("nowhere", "There is no folder nowhere"), ("album", "album has no config.json")):
+        assert cli.main(["push", folder, "owner/name"]) == 1
+        printed = capsys.readouterr()
+        assert printed.err.startswith(message)
+        assert printed.err.count("\n") == 1
+        assert printed.out == ""
+
+
 def test_a_checkpoint_that_is_none_is_one_sentence(album: Path, capsys) -> None:
     assert cli.main(["album/a.jpg", "--model", "album"]) == 1
     assert "album has no config.json and no model.safetensors" in capsys.readouterr().err

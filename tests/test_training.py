@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hub_server import HubServer
 from PIL import Image
 from safetensors.numpy import load_file
 from skimage import data
@@ -41,21 +42,24 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+def environment(**more: str) -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | more
 
 
-def run(command: list[object]) -> str:
+def run(command: list[object], **variables: str) -> str:
     """Run a command as a user would; gives what it printed."""
     result = subprocess.run(
-        list(map(str, command)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
+        list(map(str, command)), cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 
 
-def train(script: str, folder: Path, images: Path, *options: object, launch: list[object] = PYTHON) -> str:
-    return run([*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options])
+def train(
+    script: str, folder: Path, images: Path, *options: object, launch: list[object] = PYTHON, **variables: str
+) -> str:
+    command = [*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
+    return run(command, **variables)
 
 
 @pytest.fixture
@@ -137,7 +141,12 @@ def test_training_learns(images: Path, tmp_path: Path):
 
 def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path: Path):
     common = ["--discriminator_width", 8, "--max_train_steps", 3, "--validation_steps", 1]
-    train("nogan", tmp_path / "nogan", images, *common)
+    with HubServer(tmp_path / "hub") as hub:
+        variables = hub.environment(tmp_path / "home", "hf_write")
+        printed = train("nogan", tmp_path / "nogan", images, *common, "--push_to_hub", **variables)
+        assert f"Published at {hub.url}/user/nogan" in printed
+        assert hub.commits("models", "user/nogan") == ["Upload with colorgan", "initial commit"]  # once, not per stage
+        sample = hub.files("models", "user/nogan")["sample.png"]
     stages = {
         stage: json.loads((tmp_path / "nogan" / stage / "training.json").read_text())
         for stage in ("generator", "critic", "joint")
@@ -146,6 +155,8 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     distances = [figures["fd_ab"] for figures in stages["joint"]["validation"]]
     assert stages["joint"]["figures"]["fd_ab"] == min(distances)
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "nogan/joint/best/model.safetensors")
+    kept = tmp_path / "nogan" / "joint" / "samples" / f"step-{stages['joint']['figures']['step']:06}.png"
+    assert sample == kept.read_bytes()
     # one stage by itself, from checkpoints named
     train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
           "--generator", tmp_path / "nogan/generator", "--critic", tmp_path / "nogan/critic")  # fmt: skip
@@ -246,6 +257,7 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "does not exist" in refusal("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
     assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
     assert "not of a Classifier" in refusal("nogan", *here, "--classifier", "unet")
+    assert "not of --stage critic" in refusal("nogan", *here, "--stage", "critic", "--push_to_hub")
     assert not list(tmp_path.glob("run/checkpoint-*"))
 
 

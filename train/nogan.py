@@ -25,7 +25,7 @@ from colorgan.data import ImageSet
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss
 from colorgan.models import Classifier, Discriminator, Generator, new_generator
 from colorgan.states import is_finished, last_state
-from colorgan.training import Run, run_script
+from colorgan.training import Run, publish, run_script
 from colorgan.validation import colorize_all
 
 
@@ -49,6 +49,11 @@ class NoGANConfig(TrainingConfig):
     joint_learning_rate: float = option(2e-4, "peak learning rate of stage 3")
     critic_threshold: float = option(1.3, "stage 3 trains the generator only while the critic's loss is below this")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.push_to_hub and self.stage not in ("all", "joint"):
+            raise ValueError(f"--push_to_hub publishes the result of the joint stage, not of --stage {self.stage}.")
+
 
 def main(config: NoGANConfig) -> None:
     folders = {stage: config.output_dir / stage for stage in ("generator", "critic", "joint")}
@@ -66,7 +71,9 @@ def main(config: NoGANConfig) -> None:
         if run.interrupted:
             return
     if config.stage in ("all", "joint") and PartialState().is_main_process:
-        publish(config, folders)
+        collect(config, folders)
+        if config.push_to_hub:
+            publish(config)
 
 
 def stage_config(config: NoGANConfig, stage: str) -> NoGANConfig:
@@ -82,13 +89,21 @@ def stage_config(config: NoGANConfig, stage: str) -> NoGANConfig:
     resume = config.resume_from_checkpoint
     if config.stage == "all" and resume == "latest" and not last_state(folder):
         resume = None  # stopped in an earlier stage
-    return replace(config, output_dir=folder, max_train_steps=steps, learning_rate=rate, resume_from_checkpoint=resume)
+    return replace(
+        config,
+        output_dir=folder,
+        max_train_steps=steps,
+        learning_rate=rate,
+        resume_from_checkpoint=resume,
+        push_to_hub=False,
+    )
 
 
-def publish(config: NoGANConfig, folders: dict[str, Path]) -> None:
+def collect(config: NoGANConfig, folders: dict[str, Path]) -> None:
     """The joint stage's checkpoint is the result; its record counts the time of all stages that lie beside it."""
-    for file in ("config.json", "model.safetensors"):
-        shutil.copy(folders["joint"] / file, config.output_dir / file)
+    for file in ("config.json", "model.safetensors", "sample.png"):
+        if (folders["joint"] / file).is_file():
+            shutil.copy(folders["joint"] / file, config.output_dir / file)
     records = {
         stage: json.loads(path.read_text()) for stage, f in folders.items() if (path := f / "training.json").exists()
     }

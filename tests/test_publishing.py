@@ -1,0 +1,165 @@
+"""The training scripts and the Hub: the data set comes from there, the checkpoint goes there, tokens stay here."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+from hub_server import HubServer
+from PIL import Image
+from skimage import data
+
+from colorgan.config import TrainingConfig, parse_config
+from colorgan.training import _command
+
+ROOT = Path(__file__).parent.parent
+CIFAR10 = """---
+configs:
+- config_name: plain_text
+  data_files:
+  - split: train
+    path: plain_text/train-*
+  - split: test
+    path: plain_text/test-*
+  default: true
+---
+"""
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+SMALL = ["--max_train_steps", "2", "--train_batch_size", "8", "--width", "8", "--output_dir", "runs/tiny"]
+
+
+@pytest.fixture(scope="module")
+def cifar10(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of `uoft-cs/cifar10`, with 40 and 10 images."""
+    folder, photo = tmp_path_factory.mktemp("cifar10"), data.coffee()
+    features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=["cup", "spoon"])})
+    files = {"README.md": CIFAR10.encode()}
+    for split, count in (("train", 40), ("test", 10)):
+        tiles = [Image.fromarray(photo[9 * i : 9 * i + 32, 11 * i : 11 * i + 32]) for i in range(count)]
+        rows = {"img": tiles, "label": [i % 2 for i in range(count)]}
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(folder / f"{split}.parquet")
+        files[f"plain_text/{split}-00000-of-00001.parquet"] = (folder / f"{split}.parquet").read_bytes()
+    return files
+
+
+@pytest.fixture
+def hub(tmp_path: Path, cifar10: dict[str, bytes]):
+    with HubServer(tmp_path / "hub") as server:
+        server.commit("datasets", "uoft-cs/cifar10", cifar10)
+        yield server
+
+
+def run(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | environment
+    run = subprocess.run(command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, timeout=200)
+    assert "hf_w" not in run.stdout + run.stderr, "a token was shown"
+    return run
+
+
+def python(code: str, cwd: Path, **environment: str) -> str:
+    result = run([sys.executable, "-c", code], cwd, **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def train(cwd: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, str(ROOT / "train" / "unet.py"), *SMALL, *options], cwd, **environment)
+
+
+def test_the_data_set_of_the_hub_is_there_again_without_it(hub: HubServer, tmp_path: Path):
+    both = "import datasets; d = datasets.load_dataset('uoft-cs/cifar10'); print(len(d['train']), len(d['test']))"
+    ours = "from colorgan.data import load_images; print(*(len(load_images('uoft-cs/cifar10', s)) for s in {}))"
+    environment = hub.environment(tmp_path / "home")
+    assert python(both, tmp_path, **environment) == "40 10"
+    assert {"info", "tree", "head", "get"} <= set(hub.calls)
+    again = f"{both}; {ours.format(['train', 'test'])}"
+    hub.heal()
+    assert python(again, tmp_path, **environment, **OFFLINE) == "40 10\n40 10"
+    assert hub.calls == []
+    # to show a few test images, only these are fetched, whatever happens to each call
+    for call, fault in (("info", "503"), ("head", "cut"), ("get", "503"), ("get", "corrupt")):
+        hub.fail(call, fault)
+    assert python(ours.format(["test"]), tmp_path, **hub.environment(tmp_path / "another")) == "10"
+    assert {line.split("/")[-1] for line in hub.log if line.startswith("GET /datasets")} == {
+        "test-00000-of-00001.parquet"
+    }
+
+
+def test_a_training_run_is_published_and_pulled(hub: HubServer, tmp_path: Path):
+    publish = ["--push_to_hub", "--hub_token", "hf_write", "--report_to", "tensorboard"]
+    trained = train(tmp_path, *publish, "--hub_private_repo", **hub.environment(tmp_path / "home"))
+    assert trained.returncode == 0, trained.stderr
+    assert f"Published at {hub.url}/user/tiny" in trained.stdout + trained.stderr
+    assert hub.calls.index("create") < hub.log.index(
+        next(line for line in hub.log if line.startswith("GET /api/datasets"))
+    )
+    assert hub.read("models", "user/tiny")["private"]
+    assert len(hub.commits("models", "user/tiny")) == 2
+    files, folder = hub.files("models", "user/tiny"), tmp_path / "runs" / "tiny"
+    assert set(files) == {".gitattributes", "README.md", "sample.png", "config.json", "model.safetensors"}
+    assert (folder / "sample.png").read_bytes() == (folder / "samples" / "step-000002.png").read_bytes()
+    assert "--push_to_hub" in (folder / "training.json").read_text()
+    written = [path.read_bytes() for path in folder.rglob("*") if path.is_file()] + list(files.values())
+    assert not any(b"hf_write" in content for content in written)
+    Image.fromarray(data.coffee()).save(tmp_path / "photo.jpg")
+    snippet = re.search("```python\n(.*?)```", files["README.md"].decode(), re.DOTALL)[1]
+    assert '"user/tiny"' in snippet
+    code = f"{snippet}\nColorizer.from_pretrained('runs/tiny').colorize('photo.jpg').save('local.png')"
+    python(code, tmp_path, **hub.environment(tmp_path / "empty", "hf_read"))  # another process, an empty cache
+    pulled, local = (np.asarray(Image.open(tmp_path / name)) for name in ("photo.colorized.png", "local.png"))
+    assert np.array_equal(pulled, local)
+
+
+def test_a_push_that_fails_loses_nothing(hub: HubServer, tmp_path: Path):
+    environment = hub.environment(tmp_path / "home", "hf_write")
+    hub.fail("commit", "403", times=-1)
+    failed = train(tmp_path, "--push_to_hub", "--hub_model_id", "user/late", **environment)
+    assert failed.returncode == 1
+    last = failed.stderr.strip().splitlines()[-1]
+    assert last.startswith("unet.py: The checkpoint could not be pushed to user/late: the token in use has no right")
+    command = re.search("The checkpoint lies in runs/tiny; push it later with `(.*)`[.]$", last)[1]
+    assert command == "colorgan push runs/tiny user/late"
+    hub.heal()
+    words = [str(Path(sys.executable).with_name("colorgan")), *shlex.split(command)[1:]]
+    later = run(words, tmp_path, **environment)
+    assert (later.returncode, later.stdout.strip()) == (0, f"{hub.url}/user/late")
+    assert len(hub.files("models", "user/late")) == 5
+
+
+def test_a_token_without_the_right_to_write_is_found_out_before_training(hub: HubServer, tmp_path: Path):
+    refused = train(tmp_path, "--push_to_hub", "--hub_model_id", "user/x", **hub.environment(tmp_path, "hf_read"))
+    assert refused.returncode == 1
+    assert refused.stderr.strip().startswith("unet.py: The token in use has no right to write")
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert set(hub.calls) == {"whoami"}
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_token_is_neither_shown_nor_recorded():
+    config = parse_config(TrainingConfig, {"default": {}}, "", ["--push_to_hub", "--hub_token", "hf_write"])
+    assert (config.push_to_hub, config.hub_private_repo, config.hub_token) == (True, False, "hf_write")
+    assert "hf_write" not in repr(config)
+    assert "hub_token" not in config.record()
+    assert config.record()["push_to_hub"] is True
+    for words in (["--hub_token", "hf_write"], ["--hub_token=hf_write"]):
+        shown = _command(["train/unet.py", *words, "--push_to_hub", "--resume_from_checkpoint", "latest"])
+        assert shown == "accelerate launch train/unet.py --push_to_hub"
+    with pytest.raises(SystemExit):  # else it would be recorded
+        parse_config(TrainingConfig, {"default": {}}, "", ["--hub_tok", "hf_write"])
+
+
+def test_the_commands_of_readme_publish_and_use(hub: HubServer, tmp_path: Path):
+    (block,) = re.findall(r"## Share\n.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copytree(ROOT / "colorgan" / "pretrained" / "cgan", tmp_path / "runs" / "cgan")
+    Image.fromarray(data.coffee()).save(tmp_path / "photo.jpg")
+    command = block.replace("colorgan ", f"{Path(sys.executable).with_name('colorgan')} ").replace("owner/", "user/")
+    result = run(["bash", "-euc", command], tmp_path, **hub.environment(tmp_path / "home", "hf_write"))
+    assert result.returncode == 0, result.stderr
+    assert len(hub.commits("models", "user/name")) == 2
+    assert Image.open(tmp_path / "photo.colorized.png").size == (600, 400)
