@@ -5,15 +5,12 @@ A script makes a `Run`, its data, networks and optimizers, loops over `run.steps
 
 import json
 import math
-import os
-import shlex
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +23,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from colorgan.cards import write_training_card
-from colorgan.config import Config, TrainingConfig
+from colorgan.config import TrainingConfig
 from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
 from colorgan.figure import save_grid
-from colorgan.hub import Checkpoint, CheckpointError, create, push
+from colorgan.hub import Checkpoint
+from colorgan.script import command_of, hardware, publish
 from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
 from colorgan.validation import evaluate_generator
 
@@ -280,11 +278,11 @@ class Run:
         folder = self.config.output_dir
         model.save_pretrained(folder)
         record = {
-            "command": _command(sys.argv),
+            "command": command_of(sys.argv),
             "config": self.config.record(),
             "steps": self.step,
             "seconds": round(self.seconds),
-            "hardware": _hardware(self.device),
+            "hardware": hardware(self.device),
             "images": self.sizes,
             "finished": not self.interrupted,
             "figures": kept or (self.history[-1] if self.history else {}),
@@ -319,53 +317,3 @@ class _Progress:
     def load_state_dict(self, state: dict) -> None:
         for name, value in state.items():
             setattr(self.run, name, value)
-
-
-def _command(argv: list[str]) -> str:
-    """The command that gives this result when nothing interrupts it: a resumed run is the same to the bit.
-
-    What only its owner may know, the token, is left out.
-    """
-    words = ["accelerate", "launch"]
-    options = iter(argv)
-    for word in options:
-        name, equals, _ = word.partition("=")
-        if name in ("--resume_from_checkpoint", "--hub_token"):
-            if not equals:
-                next(options, None)
-        else:
-            words.append(word)
-    return shlex.join(words)
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads"
-
-
-def create_repo(config: Config) -> Config:
-    """Make the repo that will take the checkpoint before training: a bad token costs a second, not a night."""
-    name = config.hub_model_id or config.output_dir.resolve().name
-    return replace(config, hub_model_id=create(name, private=config.hub_private_repo, token=config.hub_token))
-
-
-def publish(config: TrainingConfig) -> None:
-    """Push the checkpoint in the output folder. Raises `TrainingError`, which says how to do it later."""
-    folder, repo_id = config.output_dir, config.hub_model_id
-    try:
-        url = push(folder, repo_id, token=config.hub_token, overwrite_card=config.overwrite_card)
-    except CheckpointError as error:
-        command = shlex.join(["colorgan", "push", str(folder), repo_id])
-        raise TrainingError(f"{error} The checkpoint lies in {folder}; push it later with `{command}`.") from error
-    tqdm.write(f"Published at {url}")
-
-
-def run_script(main: Callable[[Config], None], config: Config) -> None:
-    """Run a training script's `main`; what the user can mend ends in its one sentence and exit status 1."""
-    try:
-        if config.push_to_hub and os.environ.get("RANK", "0") == "0":  # one process does it, before there is a group
-            config = create_repo(config)
-        main(config)
-    except (TrainingError, DatasetError, CheckpointError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: {error}")

@@ -16,7 +16,7 @@ from PIL import Image
 from skimage import data
 
 from colorgan.config import TrainingConfig, parse_config
-from colorgan.training import _command
+from colorgan.script import command_of
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = """---
@@ -148,7 +148,7 @@ def test_a_token_is_neither_shown_nor_recorded():
     assert "hub_token" not in config.record()
     assert config.record()["push_to_hub"] is True
     for words in (["--hub_token", "hf_write"], ["--hub_token=hf_write"]):
-        shown = _command(["train/unet.py", *words, "--push_to_hub", "--resume_from_checkpoint", "latest"])
+        shown = command_of(["train/unet.py", *words, "--push_to_hub", "--resume_from_checkpoint", "latest"])
         assert shown == "accelerate launch train/unet.py --push_to_hub"
     with pytest.raises(SystemExit):  # else it would be recorded
         parse_config(TrainingConfig, {"default": {}}, "", ["--hub_tok", "hf_write"])

@@ -17,7 +17,8 @@ from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.losses import discriminator_loss, generator_loss
 from colorgan.models import Discriminator, new_generator
-from colorgan.training import Run, run_script
+from colorgan.script import run_script
+from colorgan.training import Run
 
 PRESETS = {
     "default": {},

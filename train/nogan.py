@@ -24,8 +24,9 @@ from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import ImageSet
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss
 from colorgan.models import Classifier, Discriminator, Generator, new_generator
+from colorgan.script import publish, run_script
 from colorgan.states import is_finished, last_state
-from colorgan.training import Run, publish, run_script
+from colorgan.training import Run
 from colorgan.validation import colorize_all
 
 
