@@ -1,7 +1,7 @@
 """Colorizer: a picture in, the same picture in colour out, at its own size and with its own lightness."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -19,10 +19,12 @@ from colorgan.render import render
 from colorgan.strips import on_one_core, one_core_threads
 from colorgan.upsample import shrink
 
-RENDER_SIZE = 32  # shorter side the network sees; chosen by `python bench/render_size.py`
+RENDER_SIZES = (16, 32)  # shorter sides the network sees, fused; chosen by `python bench/render_size.py`
+RENDER_SIZE = 32  # where one number is wanted: 16 alone has the smaller error, but hardly any colour
 LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
 
+RenderSize = int | Sequence[int]
 Source, Result = TypeVar("Source"), TypeVar("Result")
 
 
@@ -52,14 +54,20 @@ class Colorizer:
         return cls(Generator.from_pretrained(name, revision=revision, local_files_only=local_files_only), device)
 
     def colorize(
-        self, image: Picture, *, render_size: int | None = None, saturation: float = 1.0, max_pixels: int | None = None
+        self,
+        image: Picture,
+        *,
+        render_size: RenderSize | None = None,
+        saturation: float = 1.0,
+        max_pixels: int | None = None,
     ) -> Image.Image:
         """Colourize one picture: a path, an open file, a PIL image, or an array (H, W[, 3 or 4]) of uint8 or uint16.
 
-        The network sees it with its shorter side at `render_size` pixels, a multiple of 16; `saturation` multiplies
-        the chroma. The result is 8-bit RGB (RGBA where the input has alpha), upright, of the input's size and
-        lightness. Raises `colorgan.PhotoError` for what cannot be read. For 16-bit results, and to change the
-        saturation without asking the network again, use `read_photo`, `predict` and `render`.
+        The network sees it with its shorter side at `render_size` pixels, a multiple of 16, or at several such sizes,
+        whose chroma is averaged (`RENDER_SIZES` unless given); `saturation` multiplies the chroma. The result is 8-bit
+        RGB (RGBA where the input has alpha), upright, of the input's size and lightness. Raises `colorgan.PhotoError`
+        for what cannot be read. For 16-bit results, and to change the saturation without asking the network again, use
+        `read_photo`, `predict` and `render`.
         """
         photo = read_photo(image) if max_pixels is None else read_photo(image, max_pixels=max_pixels)
         return Image.fromarray(render(photo, self.predict(photo, render_size=render_size), saturation=saturation))
@@ -68,7 +76,7 @@ class Colorizer:
         self,
         images: Iterable[Picture],
         *,
-        render_size: int | None = None,
+        render_size: RenderSize | None = None,
         saturation: float = 1.0,
         batch_size: int = 8,
     ) -> Iterator[Image.Image]:
@@ -86,9 +94,9 @@ class Colorizer:
                 raise result
             yield result
 
-    def predict(self, photo: Photo, *, render_size: int | None = None) -> Tensor:
+    def predict(self, photo: Photo, *, render_size: RenderSize | None = None) -> Tensor:
         """Chroma (2, h, w) in [-1, 1] for one photograph, as small as the network sees it; `render` puts it on."""
-        return self._predict_small(on_one_core(network_input, photo, render_size)[None])[0]
+        return next(self._predict_batch([on_one_core(network_inputs, photo, render_size)]))
 
     @torch.inference_mode()
     def predict_chroma(self, lightness: Tensor) -> Tensor:
@@ -115,7 +123,7 @@ class Colorizer:
         read: Callable[[Source], Photo],
         finish: Callable[[Source, Photo, Tensor], Result],
         *,
-        render_size: int | None = None,
+        render_size: RenderSize | None = None,
         batch_size: int = 8,
     ) -> Iterator[Result | PhotoError]:
         """What `finish(source, photo, chroma)` makes of every source, in order, or the `PhotoError` it ended in.
@@ -143,26 +151,28 @@ class Colorizer:
         on_cpu = self.device.type == "cpu"
         return on_one_core(self.predict_chroma, lightness) if on_cpu else self.predict_chroma(lightness)
 
-    def _predict_batch(self, inputs: list[Tensor]) -> Iterator[Tensor]:
-        """Chroma (2, h, w) for each lightness (1, h, w), those of one shape together through the network."""
-        by_shape: dict[torch.Size, list[int]] = {}
-        for i, lightness in enumerate(inputs):
-            by_shape.setdefault(lightness.shape, []).append(i)
+    def _predict_batch(self, photos: list[list[Tensor]]) -> Iterator[Tensor]:
+        """Chroma (2, h, w) for each photograph's inputs, those of one shape together through the network."""
+        by_shape: dict[torch.Size, list[tuple[int, int]]] = {}
+        for i, inputs in enumerate(photos):
+            for j, lightness in enumerate(inputs):
+                by_shape.setdefault(lightness.shape, []).append((i, j))
         results = {}
-        for indices in by_shape.values():
-            results.update(zip(indices, self._predict_small(torch.stack([inputs[i] for i in indices])), strict=True))
-        return (results[i] for i in range(len(inputs)))
+        for places in by_shape.values():
+            lightness = torch.stack([photos[i][j] for i, j in places])
+            results.update(zip(places, self._predict_small(lightness), strict=True))
+        return (fuse([results[i, j] for j in range(len(inputs))]) for i, inputs in enumerate(photos))
 
 
-Loaded = tuple[Photo, Tensor] | PhotoError  # a photograph and what the network sees of it, or why there is none
+Loaded = tuple[Photo, list[Tensor]] | PhotoError  # a photograph and what the network sees of it, or why there is none
 
 
-def _load(source: Source, read: Callable[[Source], Photo], render_size: int | None) -> Loaded:
+def _load(source: Source, read: Callable[[Source], Photo], render_size: RenderSize | None) -> Loaded:
     try:
         photo = read(source)
     except PhotoError as error:
         return error
-    return photo, network_input(photo, render_size)
+    return photo, network_inputs(photo, render_size)
 
 
 def _batches(
@@ -194,10 +204,19 @@ def _outcome(future: Future) -> Result | PhotoError:
         return error
 
 
+def network_inputs(photo: Photo, render_size: RenderSize | None = None) -> list[Tensor]:
+    """Lightness (1, h, w) in [-1, 1] of a photograph at each render size, `RENDER_SIZES` unless given."""
+    sizes = RENDER_SIZES if render_size is None else render_size
+    if not isinstance(sizes, Sequence):
+        sizes = (sizes,)
+    if not sizes:
+        raise ValueError("There is no render size: give a multiple of 16, such as 32, or several.")
+    return [network_input(photo, size) for size in sizes]
+
+
 @torch.inference_mode()
-def network_input(photo: Photo, render_size: int | None = None) -> Tensor:
+def network_input(photo: Photo, render_size: int) -> Tensor:
     """Lightness (1, h, w) in [-1, 1] of a photograph with its shorter side at `render_size`, its aspect ratio kept."""
-    render_size = RENDER_SIZE if render_size is None else render_size
     if render_size < 16 or render_size % 16:
         raise ValueError(f"The render size is a multiple of 16, such as 32 or 64, not {render_size}.")
     width, height = photo.size
@@ -207,3 +226,18 @@ def network_input(photo: Photo, render_size: int | None = None) -> Tensor:
     if scale >= 1:
         return F.interpolate(lightness, size, mode="bicubic")[0].clamp(0, 100) / 50 - 1
     return shrink(lightness, size)[0] / 50 - 1
+
+
+@torch.inference_mode()
+def fuse(chroma: Sequence[Tensor]) -> Tensor:
+    """The mean of several predictions (2, h, w) for one photograph, at the size of the largest, and as strong as it.
+
+    Where the sizes disagree a mean is pale, and small sizes are pale by themselves: only the hues are to be fused.
+    """
+    if len(chroma) == 1:
+        return chroma[0]
+    largest = max(chroma, key=lambda each: each.shape[-2] * each.shape[-1])
+    size = largest.shape[-2:]
+    mean = torch.stack([F.interpolate(each[None], size, mode="bicubic")[0] for each in chroma]).mean(0)
+    strength = largest.norm(dim=0).mean() / mean.norm(dim=0).mean().clamp(min=1e-6)
+    return (mean * strength.clamp(max=2)).clamp(-1, 1)

@@ -48,6 +48,44 @@ def tiff(array: np.ndarray, **options) -> bytes:
     return stream.getvalue()
 
 
+def tiff_lzw(pixels: np.ndarray, byteorder: str = "<", predictor: int = 1, planes: bool = False) -> bytes:
+    """A TIFF with LZW compression of 16-bit samples or floats, from the specification: literal codes of 9 bits only."""
+
+    def strip(samples: np.ndarray) -> bytes:
+        if predictor == 2:
+            samples = np.diff(samples, axis=1, prepend=np.zeros_like(samples[:, :1]))
+        data = samples.astype(samples.dtype.newbyteorder(byteorder)).tobytes()
+        codes = [code for i in range(0, len(data), 200) for code in (256, *data[i : i + 200])]  # 256 empties the table
+        bits = "".join(f"{code:09b}" for code in [*codes, 257])
+        return int(bits.ljust(-(-len(bits) // 16) * 16, "0"), 2).to_bytes(-(-len(bits) // 16) * 2, "big")
+
+    height, width = pixels.shape[:2]
+    pixels = pixels.reshape(height, width, -1)
+    channels = pixels.shape[2]
+    strips = [strip(pixels[..., [i]]) for i in range(channels)] if planes else [strip(pixels)]
+    starts = [8 + sum(map(len, strips[:i])) for i in range(len(strips) + 1)]
+    tags = {
+        256: [width],
+        257: [height],
+        258: [8 * pixels.itemsize] * channels,
+        259: [5],
+        262: [2 if channels > 2 else 1],
+    }
+    tags |= {273: starts[:-1], ORIENTATION: [1], 277: [channels], 278: [height], 279: [len(data) for data in strips]}
+    tags |= {284: [2 if planes else 1], 317: [predictor]}
+    if channels in (2, 4):
+        tags[338] = [2]
+    tags[339] = [3 if pixels.dtype.kind == "f" else 1] * channels
+    after, entries, values = starts[-1] + 6 + 12 * len(tags), b"", b""
+    for tag, numbers in tags.items():
+        data = struct.pack(f"{byteorder}{len(numbers)}I", *numbers)
+        if len(data) > 4:
+            data, values = struct.pack(f"{byteorder}I", after + len(values)), values + data
+        entries += struct.pack(f"{byteorder}HHI", tag, 4, len(numbers)) + data
+    head = (b"II*\0" if byteorder == "<" else b"MM\0*") + struct.pack(f"{byteorder}I", starts[-1])
+    return head + b"".join(strips) + struct.pack(f"{byteorder}H", len(tags)) + entries + bytes(4) + values
+
+
 def png(pixels: np.ndarray, bits: int, color_type: int, extra: bytes = b"") -> bytes:
     """A PNG written from the specification alone, rows unfiltered; pixels (H, W, channels) or (H, W)."""
 
@@ -120,6 +158,11 @@ EXACT = {
     "tiff 16-bit rgb": (tiff(DEEP, photometric="rgb"), DEEP, None, 16),
     "tiff 16-bit big-endian": (tiff(DEEP, photometric="rgb", byteorder=">"), DEEP, None, 16),
     "tiff 16-bit deflate": (tiff(DEEP, photometric="rgb", compression="zlib", predictor=True), DEEP, None, 16),
+    "tiff 16-bit lzw": (tiff_lzw(DEEP), DEEP, None, 16),
+    "tiff 16-bit lzw big-endian": (tiff_lzw(DEEP, ">", predictor=2), DEEP, None, 16),
+    "tiff 16-bit lzw rgba": (tiff_lzw(np.dstack([DEEP, DEEP_ALPHA]), predictor=2), DEEP, DEEP_ALPHA, 16),
+    "tiff 16-bit lzw grey": (tiff_lzw(DEEP[..., 0], predictor=2), DEEP[..., 0], None, 16),
+    "tiff float lzw": (tiff_lzw((DEEP[..., 0] / 65535).astype(np.float32)), DEEP[..., 0], None, 16),
     "tiff 16-bit planes": (
         tiff(np.moveaxis(DEEP, -1, 0).copy(), photometric="rgb", planarconfig="separate"),
         DEEP,
@@ -285,11 +328,57 @@ def test_a_matrix_profile_is_applied_at_16_bits() -> None:
     assert wrong == pytest.approx(53.24, abs=0.05)
 
 
+def table_profile(gamma: float) -> bytes:
+    """An RGB input profile (ICC.1:2001-04, section 6.5.7) that is a look-up table: curves, then 2x2x2 nodes of XYZ."""
+    primaries = np.array([[0.4361, 0.2225, 0.0139], [0.3851, 0.7169, 0.0971], [0.1431, 0.0606, 0.7139]])  # sRGB at D50
+    nodes = [primaries[[bool(i & 4), bool(i & 2), bool(i & 1)]].sum(0) if i else np.zeros(3) for i in range(8)]
+    curve = (np.linspace(0, 1, 256) ** gamma * 65535).round().astype(">u2").tobytes()
+    table = b"mft2" + bytes(4) + bytes([3, 3, 2, 0]) + struct.pack(">9i", *(65536 * np.eye(3, dtype=int)).flat)
+    table += struct.pack(">HH", 256, 2) + 3 * curve + (np.array(nodes) * 32768).round().astype(">u2").tobytes()
+    table += 3 * struct.pack(">HH", 0, 65535)
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    text = b"desc" + bytes(4) + struct.pack(">I", 2) + b"t\0" + bytes(78)
+    text += bytes(-len(text) % 4)
+    tags, start = b"", 128 + 4 + 12 * 3
+    for name, data in ((b"A2B0", table), (b"desc", text), (b"wtpt", white)):
+        tags, start = tags + struct.pack(">4sII", name, start, len(data)), start + len(data)
+    head = struct.pack(">I4sI4s4s4s", start, b"lcms", 0x02400000, b"scnr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp"
+    head = (head + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)).ljust(128, b"\0")
+    return head + struct.pack(">I", 3) + tags + table + text + white
+
+
+@pytest.mark.parametrize("kind", ["tiff", "png"])
+def test_a_look_up_table_profile_keeps_16_bits(kind: str) -> None:
+    ramp = np.dstack([np.arange(16384, 17384, dtype=np.uint16).reshape(20, 50)] * 3)
+    for pixels in (DEEP, ramp):
+        profile = table_profile(1.8)
+        chunk = b"iCCP" + b"t\0\0" + zlib.compress(profile)
+        chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        data = tiff(pixels, photometric="rgb", iccprofile=profile) if kind == "tiff" else png(pixels, 16, 2, chunk)
+        photo = read_photo(io.BytesIO(data))
+        assert photo.bits == 16
+        assert not photo.notes
+        luminance = (pixels / 65535) ** 1.8 @ np.array([0.2126, 0.7152, 0.0722])
+        reference = np.where(luminance > 0.008856, 116 * np.cbrt(luminance) - 16, 903.3 * luminance)
+        assert np.abs(photo.lightness - reference).max() < 0.5  # the nodes have 8 bits
+    assert len(np.unique(photo.lightness)) > 900  # of 1000 levels; 8 bits have 4
+
+
 def test_other_profiles_go_through_colour_management() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # of another space than the pixels
-    photo = read_photo(io.BytesIO(saved(Image.fromarray(RGB), "PNG", icc_profile=lab)))
-    assert photo.notes == ["Its colour profile could not be used and was left out."]
-    assert np.abs(photo.lightness - lightness_of(RGB)).max() < 3e-4
+    for pixels, data in (
+        (RGB, saved(Image.fromarray(RGB), "PNG", icc_profile=lab)),
+        (DEEP, tiff(DEEP, photometric="rgb", iccprofile=lab)),
+    ):
+        photo = read_photo(io.BytesIO(data))
+        assert photo.notes == ["Its colour profile could not be used and was left out."]
+        assert np.abs(photo.lightness - lightness_of(pixels)).max() < 3e-4
+
+
+def test_planes_with_lzw_are_read_at_8_bits_and_said_so() -> None:
+    photo = read_photo(io.BytesIO(tiff_lzw(DEEP, planes=True)))
+    assert (photo.bits, photo.notes) == (8, ["Its 16 bits were read as 8."])
+    assert np.abs(photo.lightness - lightness_of(DEEP)).max() < 0.5
 
 
 def test_only_the_first_of_several_pictures_is_taken_and_said_so() -> None:
@@ -299,6 +388,27 @@ def test_only_the_first_of_several_pictures_is_taken_and_said_so() -> None:
     gif = read_photo(io.BytesIO(saved(frames[0], "GIF", save_all=True, append_images=frames[1:])))
     assert gif.notes == ["Only the first of its 3 frames was taken."]
     assert np.abs(gif.lightness - lightness_of(GREY)).max() < 3e-4
+
+
+def test_heic_is_read_upright_with_alpha_and_what_is_lost_is_said() -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ORIENTATION], exif[0x010F] = orientation, "a camera"
+        photo = read_photo(io.BytesIO(saved(Image.fromarray(RGBA), "HEIF", quality=-1, exif=exif.tobytes())))
+        assert np.abs(photo.lightness - upright(lightness_of(RGB), orientation)).max() < 0.5  # its colours are YCbCr
+        assert (photo.alpha == upright(ALPHA, orientation)).all()
+        assert b"a camera" in photo.exif
+        assert not photo.notes
+    deep, two = io.BytesIO(), io.BytesIO()
+    heif.from_bytes("RGB;16", (WIDTH, HEIGHT), DEEP.tobytes()).save(deep, quality=-1)
+    assert read_photo(deep).notes == ["Its 10 bits were read as 8."]
+    pictures = heif.from_pillow(Image.fromarray(RGB))
+    pictures.add_from_pillow(Image.fromarray(255 - RGB))
+    pictures.save(two, quality=-1)
+    assert read_photo(two).notes == ["Only the first of its 2 pictures was taken."]
+    with pytest.raises(PhotoError, match=r"^The picture is .*damaged"):
+        read_photo(io.BytesIO(two.getvalue()[:400]))
 
 
 def test_arrays_and_pil_images_are_pictures_too() -> None:
@@ -322,6 +432,7 @@ def test_refusals_say_why(tmp_path) -> None:
         "moving.png": (saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), "animated PNG"),
         "cut.jpg": (LOSSY["jpeg"][:700], "cut.jpg is damaged or cut short"),
         "cut.png": (EXACT["png rgb"][0][:900], "cut short"),
+        "odd.tif": (tiff_lzw((DEEP / 65535).astype(np.float32)), "odd.tif is a damaged TIFF, or of a kind"),
     }
     for name, (data, message) in cases.items():
         (tmp_path / name).write_bytes(data)

@@ -24,17 +24,21 @@ def psnr(lab: torch.Tensor, rgb: torch.Tensor) -> float:
     return float(-10 * (lab_to_rgb(lab) - rgb).square().mean().log10())
 
 
-def test_true_colours_come_back_better_than_from_bicubic_interpolation() -> None:
+@pytest.mark.parametrize(
+    ("longer", "mean", "least"),  # dB over bicubic; `python bench/upsampling.py` says 1.67, 1.48, 1.25 and 1.05
+    [(32, 1.6, 0.8), (64, 1.4, 0.8), (128, 1.15, 0.5), (256, 0.95, 0.4)],
+)
+def test_true_colours_come_back_better_than_from_bicubic_interpolation(longer: int, mean: float, least: float) -> None:
     gains = []
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         rgb = photograph(name)
         lightness, ab = rgb_to_lab(rgb).split([1, 2], dim=1)
-        small = shrunk(ab, 32)
+        small = shrunk(ab, longer)
         ours = upsample_chroma(small[0], lightness[0, 0])[None]
         plain = F.interpolate(small, ab.shape[-2:], mode="bicubic")
         gains.append(psnr(torch.cat([lightness, ours], 1), rgb) - psnr(torch.cat([lightness, plain], 1), rgb))
-    assert np.mean(gains) > 1.6  # dB; `python bench/upsampling.py` says 1.74
-    assert min(gains) > 0.8
+    assert np.mean(gains) > mean
+    assert min(gains) > least
 
 
 def test_colours_stop_at_edges_of_lightness() -> None:

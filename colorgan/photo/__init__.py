@@ -11,11 +11,12 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from colorgan.photo.decode import PhotoError, Samples, check_size, decode, decode_tiff, open_picture
 from colorgan.photo.encode import KEPT_TAGS, encode
-from colorgan.photo.icc import luminance_tables
+from colorgan.photo.icc import UNUSED_PROFILE, lightness_grid, luminance_tables
 from colorgan.strips import for_strips
 
 __all__ = ["FORMATS", "Photo", "PhotoError", "Picture", "read_photo", "write_photo"]
@@ -177,12 +178,17 @@ def _array_samples(array: np.ndarray) -> Samples:
 
 
 def _lightness(samples: Samples) -> np.ndarray:
-    """L* (H, W) of the samples: each channel's table gives its share of Y, and a cube root makes it L."""
+    """L* (H, W) of the samples: each channel's table gives its share of Y, and a cube root makes it L.
+
+    Profiles that are look-up tables themselves give L at the nodes of a grid, which is interpolated.
+    """
     values = samples.values
     height, width = values.shape[:2]
     channels, levels = 1 if values.ndim == 2 else 3, 2 ** (8 * values.itemsize)
     tables = luminance_tables(samples.icc, channels, levels)
-    if tables is None:  # the profile is of another kind than the samples
+    grid = lightness_grid(samples.icc) if tables is None and channels == 3 else None
+    if tables is None and grid is None:
+        samples.notes.append(UNUSED_PROFILE)
         tables = luminance_tables(None, channels, levels)
     lightness = np.empty((height, width), np.float32)
     if channels == 1:
@@ -192,6 +198,11 @@ def _lightness(samples: Samples) -> np.ndarray:
     def fill(top: int, bottom: int) -> None:
         if channels == 1:
             np.take(table, values[top:bottom], out=lightness[top:bottom], mode="clip")
+            return
+        if grid is not None:
+            places = torch.from_numpy(values[top:bottom].astype(np.float32) * (2 / (levels - 1)) - 1)
+            strip = F.grid_sample(grid, places[None, None], padding_mode="border", align_corners=True)
+            lightness[top:bottom] = strip[0, 0, 0].numpy()
             return
         luminance = tables[0][values[top:bottom, :, 0]]
         luminance += tables[1][values[top:bottom, :, 1]]

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
-from colorgan.photo.icc import luminance_tables
+from colorgan.photo.icc import UNUSED_PROFILE, luminance_tables
 
 with contextlib.suppress(ImportError):  # HEIC, where it is installed
     from pillow_heif import register_heif_opener
@@ -20,7 +20,9 @@ with contextlib.suppress(ImportError):  # HEIC, where it is installed
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM")
 READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, HEIC (with pillow-heif), JPEG 2000 and PPM"
-ORIENTATION = 0x0112  # the EXIF and TIFF tag
+PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # what a file may hold several of
+ORIENTATION, PLANAR_CONFIGURATION = 0x0112, 0x011C  # the EXIF and TIFF tags
+HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # how these files begin
 # Pillow keeps only the high byte of 16-bit colour; unpacked as if stored the other way round, it gives the low one.
 # (Grey with alpha has no such twin: its four bytes are read as those of an RGBA pixel.)
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B"}
@@ -79,23 +81,30 @@ def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
             raise PhotoError(
                 f"{name} is an animated {image.format}, which colorgan does not colourize: save one frame."
             )
-        if image.format in ("GIF", "TIFF"):
-            notes.append(
-                f"Only the first of its {image.n_frames} {'frames' if image.format == 'GIF' else 'pages'} was taken."
-            )
+        if image.format in PARTS:
+            notes.append(f"Only the first of its {image.n_frames} {PARTS[image.format]} was taken.")
     tile = image.tile[0] if getattr(image, "tile", None) else None
     raw_mode = (tile.args if isinstance(tile.args, str) else tile.args[0]) if tile and tile.args else None
     image.load()
     icc = image.info.get("icc_profile") or None
-    if icc and luminance_tables(icc, 1 if image.mode in ("1", "L", "LA", "I;16", "I", "F") else 3, 256) is None:
-        image, icc = _to_srgb(image, icc, notes), None
-    elif image.format == "PNG" and stream and raw_mode in {*LOW_BYTES, "LA;16B"}:
+    planes = image.format == "TIFF" and image.tag_v2.get(PLANAR_CONFIGURATION) == 2  # their low bytes cannot be had
+    if image.format == "PNG" and stream and raw_mode in {*LOW_BYTES, "LA;16B"}:
         return Samples(*_deep_png(image, stream, raw_mode), icc, notes)
-    elif image.format == "TIFF" and stream and raw_mode in LOW_BYTES:
+    if image.format == "TIFF" and stream and raw_mode in LOW_BYTES and not planes:
         low = _reopened(stream, "TIFF", LOW_BYTES[raw_mode])
         return Samples(*_split(_join(image, low)), icc, notes)
+    if icc and luminance_tables(icc, 1 if image.mode in ("1", "L", "LA", "I;16", "I", "F") else 3, 256) is None:
+        image, icc = _to_srgb(image, icc, notes), None
     values, alpha = _pillow_samples(image, raw_mode, notes)
+    if values.dtype == np.uint8 and _stored_bits(image, raw_mode) > 8:
+        notes.append(f"Its {_stored_bits(image, raw_mode)} bits were read as 8.")
     return Samples(values, alpha, icc, notes)
+
+
+def _stored_bits(image: Image.Image, raw_mode: str | None) -> int:
+    if image.format in ("PNG", "TIFF"):
+        return 16 if raw_mode and ";16" in raw_mode else 8
+    return image.info.get("bit_depth", 8)  # as pillow-heif gives it
 
 
 def decode_tiff(stream: BinaryIO, max_pixels: int, name: str) -> Samples | None:
@@ -150,9 +159,15 @@ def _refusal(head: bytes, name: str) -> str:
         return f"{name} is empty."
     if text.startswith((b"<svg", b"%pdf", b"%!ps")) or (text.startswith(b"<?xml") and b"<svg" in text):
         return f"{name} is a vector drawing (SVG, PDF or PostScript), which has no pixels: export it as PNG first."
-    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1"):
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return f"{name} is a damaged TIFF, or of a kind that is not read: save it uncompressed or with Deflate."
+    if head[4:12] in HEIC and "HEIF" not in registered_formats():
         return f"{name} is a HEIC picture: install pillow-heif to read it, or save it as JPEG."
-    if head[4:8] == b"ftyp" or head[:4] in (b"\x1a\x45\xdf\xa3", b"OggS") or head[8:12] == b"AVI ":
+    if (
+        (head[4:8] == b"ftyp" and head[4:12] not in HEIC)
+        or head[:4] in (b"\x1a\x45\xdf\xa3", b"OggS")
+        or head[8:12] == b"AVI "
+    ):
         return f"{name} is a film or a picture that this Pillow cannot read: colorgan reads {READABLE}."
     return f"{name} is not a picture, or is damaged: colorgan reads {READABLE}."
 
@@ -160,7 +175,7 @@ def _refusal(head: bytes, name: str) -> str:
 def _to_srgb(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Image:
     """Colour management at 8 bits, for profiles that are not a matrix; alpha stays."""
     if image.mode in ("I;16", "I", "F"):
-        notes.append("Its colour profile could not be used and was left out.")
+        notes.append(UNUSED_PROFILE)
         return image
     try:
         colours = image.convert(
@@ -170,7 +185,7 @@ def _to_srgb(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Image:
         srgb = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(colours, profile, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
-        notes.append("Its colour profile could not be used and was left out.")
+        notes.append(UNUSED_PROFILE)
         return image
     if image.has_transparency_data:
         converted.putalpha(image.convert("RGBA").getchannel("A"))

@@ -1,16 +1,40 @@
 """ICC profiles of matrix and grey type, which nearly all photographs have, as tables from sample value to luminance.
 
-Tables keep 16 bits, which colour management in Pillow does not. Everything else (CMYK, look-up tables) is left to it.
+Tables keep 16 bits, which colour management in Pillow does not. Everything else (CMYK, look-up tables) is left to it;
+16-bit samples with a look-up table are interpolated between colours that it converted.
 """
 
+import io
 import struct
 
 import numpy as np
+import torch
+from PIL import Image, ImageCms
+from torch import Tensor
 
-from colorgan.color import XYZ_FROM_RGB
+from colorgan.color import XYZ_FROM_RGB, rgb_to_lab
 
 # Y under D65 from the XYZ under D50 that profiles hold: a row of the inverse Bradford matrix (ICC.1:2022, annex E)
 LUMINANCE_FROM_D50 = np.array([-0.0282895, 1.0099416, 0.0210077])
+UNUSED_PROFILE = "Its colour profile could not be used and was left out."
+GRID = 33  # nodes a side, as many as such profiles usually have themselves
+
+
+def lightness_grid(profile: bytes) -> Tensor | None:
+    """L* of evenly spaced RGB colours (1, 1, blue, green, red) under an RGB profile of any type, each exact to 8 bits.
+
+    Gives None for a profile of another space or a broken one.
+    """
+    nodes = np.linspace(0, 255, GRID).round().astype(np.uint8)
+    blue, green, red = np.meshgrid(nodes, nodes, nodes, indexing="ij")
+    colours = Image.fromarray(np.stack([red, green, blue], axis=-1).reshape(GRID, GRID * GRID, 3))
+    try:
+        embedded, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        converted = np.array(ImageCms.profileToProfile(colours, embedded, srgb, outputMode="RGB"))
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    lab = rgb_to_lab(torch.from_numpy(converted).permute(2, 0, 1) / 255)
+    return lab[0].reshape(1, 1, GRID, GRID, GRID)
 
 
 def luminance_tables(profile: bytes | None, channels: int, levels: int) -> np.ndarray | None:
