@@ -4,9 +4,9 @@
 
 Below 1 is better than leaving the photograph grey. Rows like 16+32 fuse what is predicted at those sizes, as strong as
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
-saturation brings about. Run it again when the checkpoints change, and put the best sizes into `RENDER_SIZES` in
-colorgan/colorizer.py. 16+32 was the best of two sizes at equal colourfulness with every bundled model, 3 to 6 % better
-than 32 on Kodak 1 to 12; a third size gained nothing.
+saturation brings about. Run it again when the checkpoints change, and put the best size into `RENDER_SIZE` in
+colorgan/colorizer.py, which is seen together with its half. 16+32 was the best of two sizes at equal colourfulness with
+every bundled model, 3 to 6 % better than 32 on Kodak 1 to 12; a third size gained nothing.
 """
 
 import argparse

@@ -19,8 +19,7 @@ from colorgan.render import render
 from colorgan.strips import on_one_core, one_core_threads
 from colorgan.upsample import shrink
 
-RENDER_SIZES = (16, 32)  # shorter sides the network sees, fused; chosen by `python bench/render_size.py`
-RENDER_SIZE = 32  # where one number is wanted: 16 alone has the smaller error, but hardly any colour
+RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `python bench/render_size.py`
 LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
 
@@ -63,11 +62,11 @@ class Colorizer:
     ) -> Image.Image:
         """Colourize one picture: a path, an open file, a PIL image, or an array (H, W[, 3 or 4]) of uint8 or uint16.
 
-        The network sees it with its shorter side at `render_size` pixels, a multiple of 16, or at several such sizes,
-        whose chroma is averaged (`RENDER_SIZES` unless given); `saturation` multiplies the chroma. The result is 8-bit
-        RGB (RGBA where the input has alpha), upright, of the input's size and lightness. Raises `colorgan.PhotoError`
-        for what cannot be read. For 16-bit results, and to change the saturation without asking the network again, use
-        `read_photo`, `predict` and `render`.
+        The network sees it with its shorter side at `render_size` pixels, a multiple of 16, and at half of that, and
+        what it predicts is fused; several sizes are taken as they are. `saturation` multiplies the chroma. The result
+        is 8-bit RGB (RGBA where the input has alpha), upright, of the input's size and lightness. Raises
+        `colorgan.PhotoError` for what cannot be read. For 16-bit results, and to change the saturation without asking
+        the network again, use `read_photo`, `predict` and `render`.
         """
         photo = read_photo(image) if max_pixels is None else read_photo(image, max_pixels=max_pixels)
         return Image.fromarray(render(photo, self.predict(photo, render_size=render_size), saturation=saturation))
@@ -205,10 +204,11 @@ def _outcome(future: Future) -> Result | PhotoError:
 
 
 def network_inputs(photo: Photo, render_size: RenderSize | None = None) -> list[Tensor]:
-    """Lightness (1, h, w) in [-1, 1] of a photograph at each render size, `RENDER_SIZES` unless given."""
-    sizes = RENDER_SIZES if render_size is None else render_size
-    if not isinstance(sizes, Sequence):
-        sizes = (sizes,)
+    """Lightness (1, h, w) in [-1, 1] of a photograph at each size the network is to see it: one number and its half."""
+    sizes = RENDER_SIZE if render_size is None else render_size
+    if isinstance(sizes, int):
+        half = -(-sizes // 32) * 16  # a multiple of 16 as well
+        sizes = (half, sizes) if half < sizes else (sizes,)
     if not sizes:
         raise ValueError("There is no render size: give a multiple of 16, such as 32, or several.")
     return [network_input(photo, size) for size in sizes]

@@ -44,14 +44,14 @@ def photo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running_app(*options: str | Path, **environment: str) -> Iterator[str]:
-    """Run `python app.py` with these options on a free port, and give its address once the page is there."""
+def running_app(*options: str | Path, folder: Path = ROOT, **environment: str) -> Iterator[str]:
+    """Run `python app.py` in a folder, on a free port, and give its address once the page is there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "app.py", "--port", str(port), *map(str, options)]
     url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + 120
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | environment) as app:
+    with subprocess.Popen(command, cwd=folder, env=os.environ | environment) as app:
         try:
             while True:
                 assert app.poll() is None, f"{' '.join(command)} ended with status {app.returncode}"
@@ -67,9 +67,17 @@ def running_app(*options: str | Path, **environment: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory, photo_dataset: Path) -> Iterator[str]:
+def server_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo keeps visitors' files."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, photo_dataset: Path, server_files: Path) -> Iterator[str]:
     """The demo with two models, a third that does not exist, and the small data set."""
     second = tmp_path_factory.mktemp("models") / "second"
     shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", second)
-    with running_app("--model", "unet", second, "nowhere", "--dataset_name", photo_dataset) as url:
+    options = ["--model", "unet", second, "nowhere", "--dataset_name", photo_dataset]
+    with running_app(*options, GRADIO_TEMP_DIR=str(server_files)) as url:
         yield url
+    assert not list(server_files.glob("colorgan-*")), "the demo leaves files behind when it ends"

@@ -1,10 +1,13 @@
 """The demo in headless Chromium, as a visitor on a desk, in the dark and on a phone; screenshots go to artifacts/."""
 
+import base64
 import io
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +28,17 @@ PATIENCE = 60_000  # ms; a busy machine is slow, and nothing here measures time
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (or name it in $CHROMIUM)")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
     with playwright_api.sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 def open_page(browser: Browser, url: str, width: int = 1280, height: int = 900) -> Page:
@@ -77,7 +87,11 @@ def screenshot(page: Page, name: str) -> None:
     page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
 
 
-def test_an_upload_is_coloured_at_once_and_saturation_and_download_follow(page: Page, grey_photo: Path) -> None:
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def test_an_upload_is_coloured_at_once_and_saturation_model_and_download_follow(page: Page, grey_photo: Path) -> None:
     upload(page, grey_photo)
     before, after = shown(page, 0), shown(page, 1)
     assert before.shape == after.shape == (400, 600, 3)
@@ -85,21 +99,67 @@ def test_an_upload_is_coloured_at_once_and_saturation_and_download_follow(page: 
     assert colour(after) > 4
     screenshot(page, "photo")
 
-    source = pictures(page).last.get_attribute("src")
-    page.get_by_label("number input for Saturation").fill("2")
-    page.keyboard.press("Enter")
-    expect(pictures(page).last).not_to_have_attribute("src", source)
+    def change(label: str, value: str) -> None:
+        source = pictures(page).last.get_attribute("src")
+        page.get_by_label(f"number input for {label}").fill(value)
+        page.keyboard.press("Enter")
+        expect(pictures(page).last).not_to_have_attribute("src", source)
+
+    change("Saturation", "2")
     assert colour(shown(page, 1)) > 1.3 * colour(after)
+    vivid = shown(page, 1)
+    change("Render size", "64")
+    assert not np.array_equal(shown(page, 1), vivid)
 
     with page.expect_download() as download:
-        page.get_by_text("Download as PNG").click()
+        page.get_by_text("Download breakfast.colorized.png").click()
     assert download.value.suggested_filename == "breakfast.colorized.png"
     np.testing.assert_array_equal(np.array(Image.open(download.value.path()).convert("RGB")), shown(page, 1))
 
 
 def test_an_example_is_one_click(page: Page) -> None:
     page.locator("#give button.gallery-item").nth(1).click()
-    expect(pictures(page).last).to_have_attribute("src", re.compile("chelsea"))
+    expect(pictures(page).last).to_have_attribute("src", re.compile("astronaut"))
+
+
+def test_another_photograph_may_be_dropped_or_pasted_anywhere(page: Page, grey_photo: Path, tmp_path: Path) -> None:
+    upload(page, grey_photo)
+    for event, data in (("drop", "dataTransfer"), ("paste", "clipboardData")):
+        photo = tmp_path / f"{event}.png"
+        shutil.copy(grey_photo, photo)
+        page.evaluate(
+            """async ([event, data, name, content]) => {
+                const bytes = await (await fetch("data:image/png;base64," + content)).blob();
+                const files = new DataTransfer();
+                files.items.add(new File([bytes], name, { type: "image/png" }));
+                const happens = new Event(event, { bubbles: true, cancelable: true });
+                happens[data] = files;
+                document.querySelector("h1").dispatchEvent(happens);
+            }""",
+            [event, data, photo.name, base64.b64encode(photo.read_bytes()).decode()],
+        )
+        expect(pictures(page).last).to_have_attribute("src", re.compile(photo.stem))
+
+
+def test_the_keyboard_moves_the_divider_and_pictures_say_what_they_are(page: Page) -> None:
+    divider = page.get_by_role("separator", name="Divider between before and after")
+    page.wait_for_load_state("networkidle")  # the divider is placed when the pictures are there
+    place = divider.bounding_box()["x"]
+    divider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "(x) => document.querySelector('#before-after [role=separator]').getBoundingClientRect().x > x + 10", arg=place
+    )
+    assert [picture.get_attribute("alt") for picture in pictures(page).all()] == [
+        "Before: in grey",
+        "After: with colours",
+    ]
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, a')].filter((e) => e.offsetParent && !e.labels?.length && "
+        "!(e.innerText || e.title || e.ariaLabel || e.querySelector('img[alt]'))).map((e) => e.outerHTML)"
+    )
+    assert unnamed == []
 
 
 def test_all_models_side_by_side(page: Page, grey_photo: Path) -> None:
@@ -108,23 +168,56 @@ def test_all_models_side_by_side(page: Page, grey_photo: Path) -> None:
     captions = page.locator("#get .caption-label")
     expect(captions).to_have_text(["grey", "U-Net", "second"])
     screenshot(page, "side-by-side")
-    page.get_by_label("second").click()
+    page.get_by_role("tabpanel").get_by_label("second").first.click()
     expect(captions).to_have_count(0)
     expect(pictures(page).last).to_be_visible()
 
 
-def test_the_cifar_tab_shows_samples_of_a_class(page: Page) -> None:
-    page.get_by_role("tab", name="CIFAR-10").click()
-    strips = page.locator("#samples img")
-    expect(strips).to_have_count(8)
-    expect(strips.first).to_have_attribute("alt", re.compile(r"^(cat|cup): grey \d+\.\d\sdB \| U-Net .* \| truth$"))
+def test_several_photographs_come_back_as_one_zip(page: Page, grey_photo: Path, tmp_path: Path) -> None:
+    for name in ("one.jpg", "two.png"):
+        Image.open(grey_photo).save(tmp_path / name)
+    (tmp_path / "letter.png").write_text("Dear colorgan, I am a letter.")
+    open_tab(page, "Album")
+    files = page.locator("#photos input[type=file]")
+    files.set_input_files([tmp_path / name for name in ("one.jpg", "letter.png", "two.png")])
+    progress = page.locator("#progress")
+    expect(progress).to_contain_text("2 of 3 photographs are coloured.")
+    expect(progress).to_contain_text("letter.png is not a picture")
+    expect(page.locator("#album img")).to_have_count(2)
+    screenshot(page, "album")
+    with page.expect_download() as download:
+        page.get_by_text("Download colorized.zip").click()
+    with zipfile.ZipFile(download.value.path()) as content:
+        assert content.namelist() == ["one.colorized.jpg", "two.colorized.png"]
+
+
+def test_the_cifar_tab_shows_samples_of_a_class_and_enlarges_them(page: Page) -> None:
+    open_tab(page, "CIFAR-10")
+    tiles = page.locator("#samples .grid-wrap img")
+    expect(tiles).to_have_count(6 * 4)
+    names = [tile.get_attribute("alt") for tile in tiles.all()[:4]]
+    patterns = r"grey \d+\.\d\sdB", r"U-Net \d+\.\d\sdB", r"second \d+\.\d\sdB", "truth: (cat|cup)"
+    for name, pattern in zip(names, patterns, strict=True):
+        assert re.fullmatch(pattern, name)
     page.get_by_label("Class").click()
     page.get_by_role("option", name="cup").click()
-    expect(page.locator("#samples img[alt^=cup]")).to_have_count(8)
-    first = strips.first.get_attribute("alt")
+    expect(page.locator("#samples .grid-wrap img[alt='truth: cup']")).to_have_count(6)
+    first = tiles.first.get_attribute("src")
     page.get_by_role("button", name="Show others").click()
-    expect(strips.first).not_to_have_attribute("alt", first)
+    expect(tiles.first).not_to_have_attribute("src", first)
     screenshot(page, "cifar")
+    tiles.first.click()
+    large = page.locator("#samples .preview img").first
+    expect(large).to_be_visible()
+    assert large.evaluate("(image) => getComputedStyle(image).imageRendering") == "pixelated"
+
+
+def test_the_models_tab_says_what_each_is(page: Page) -> None:
+    open_tab(page, "Models")
+    expect(page.locator("#compared img")).to_have_count(3)
+    expect(page.locator(".model")).to_have_count(2)
+    expect(page.locator(".model table").first).to_contain_text("psnr")
+    screenshot(page, "models")
 
 
 def test_a_file_that_is_no_picture_gets_a_clean_message(page: Page, grey_photo: Path, tmp_path: Path) -> None:
@@ -145,9 +238,12 @@ def test_dark_mode(browser: Browser, app: str, grey_photo: Path) -> None:
     red, green, blue = re.findall(r"\d+", page.evaluate(BACKGROUND))[:3]
     assert max(int(red), int(green), int(blue)) < 50
     screenshot(page, "dark-photo")
-    page.get_by_role("tab", name="CIFAR-10").click()
-    expect(page.locator("#samples img")).to_have_count(8)
+    open_tab(page, "CIFAR-10")
+    expect(page.locator("#samples img")).to_have_count(6 * 4)
     screenshot(page, "dark-cifar")
+    open_tab(page, "Models")
+    expect(page.locator("#compared img")).to_have_count(3)
+    screenshot(page, "dark-models")
     page.close()
 
 
@@ -159,10 +255,9 @@ def test_a_phone_shows_the_result_under_the_photograph_and_needs_no_sideways_scr
     result, photo = pictures(page).last.bounding_box(), page.locator("#photo").bounding_box()
     assert photo["y"] + photo["height"] < result["y"] < 600
     screenshot(page, "phone-photo")
-    page.get_by_role("tab", name="CIFAR-10").click()
-    expect(page.locator("#samples img")).to_have_count(8)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    strip = page.locator("#samples img").first.bounding_box()
-    assert strip["x"] + strip["width"] < 390
-    screenshot(page, "phone-cifar")
+    for tab, ready in (("CIFAR-10", "#samples img"), ("Models", "#compared img"), ("Album", "#progress")):
+        open_tab(page, tab)
+        expect(page.locator(ready).first).to_be_visible()
+        screenshot(page, f"phone-{tab.lower()}")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.close()

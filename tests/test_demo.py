@@ -1,25 +1,41 @@
 """The demo as its users meet it: `python app.py` in a process of its own, and gradio_client at its public endpoints."""
 
 import json
+import os
+import random
+import re
+import shutil
 import struct
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import tifffile
 import torch
 from conftest import PHOTOS, ROOT, running_app
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from test_photo import EXACT, LOSSY
 
 from colorgan.color import rgb_to_lab
 from colorgan.colorizer import Colorizer
-from colorgan.demo import EXAMPLES, GAP, TILE, Demo
+from colorgan.demo import main
+from colorgan.demo.about import about
+from colorgan.demo.jobs import TILE, Jobs, Recent
+from colorgan.demo.page import example_photos
+from colorgan.demo.start import _has_mcp, _parser
+from colorgan.demo.visitors import MAX_FILES, tidy
 from colorgan.hub import bundled_generators
 
 
@@ -29,11 +45,12 @@ def client(app: str) -> Client:
 
 
 @pytest.fixture(scope="module")
-def offline_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The demo without options, in a home that has never seen a data set, and without a network."""
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The demo as a Space configures it, in a home that has never seen a data set and without a network."""
     home = str(tmp_path_factory.mktemp("home"))
-    with running_app(HF_HOME=home, HF_HUB_OFFLINE="1") as url:
-        yield Client(url, verbose=False)
+    models = "unet cgan someone/gone@v1"
+    with running_app("--queue", "2", HF_HOME=home, HF_HUB_OFFLINE="1", COLORGAN_MODELS=models) as url:
+        yield url
 
 
 def read_lab(path: Path | str) -> torch.Tensor:
@@ -45,8 +62,15 @@ def mean_chroma(path: Path | str) -> float:
     return read_lab(path)[1:].abs().mean().item()
 
 
+def colorize(client: Client, photo: Path | str, **settings: object) -> str:
+    return client.predict(handle_file(str(photo)), **settings, api_name="/colorize")
+
+
+# colours
+
+
 def test_a_grey_photograph_gets_colours_and_keeps_its_size_and_lightness(client: Client, grey_photo: Path) -> None:
-    result = client.predict(handle_file(str(grey_photo)), api_name="/colorize")
+    result = colorize(client, grey_photo)
     assert Path(result).name == "breakfast.colorized.png"
     assert Image.open(result).size == Image.open(grey_photo).size
     difference = (read_lab(result)[0] - read_lab(grey_photo)[0]).abs()
@@ -54,113 +78,136 @@ def test_a_grey_photograph_gets_colours_and_keeps_its_size_and_lightness(client:
     assert mean_chroma(result) > 2
 
 
+@pytest.mark.parametrize(
+    ("name", "result"), [("a.JPG", "a.colorized.JPG"), ("b.webp", "b.colorized.webp"), ("c.gif", "c.colorized.png")]
+)
+def test_a_photograph_comes_back_in_its_own_format(client: Client, tmp_path: Path, name: str, result: str) -> None:
+    Image.open(PHOTOS / "chelsea.png").convert("L").save(tmp_path / name)
+    coloured = Path(colorize(client, tmp_path / name))
+    assert coloured.name == result
+    assert mean_chroma(coloured) > 2
+    if not result.endswith("png"):
+        assert Image.open(coloured).format == Image.open(tmp_path / name).format
+
+
+def test_16_bits_stay_16_bits(client: Client, tmp_path: Path) -> None:
+    grey = np.asarray(Image.open(PHOTOS / "coffee.png").convert("L")).astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "scan.tif", grey)
+    coloured = tifffile.imread(colorize(client, tmp_path / "scan.tif"))
+    assert coloured.dtype == np.uint16
+    assert coloured.shape == (*grey.shape, 3)
+
+
 def test_saturation_multiplies_the_colours(client: Client, grey_photo: Path) -> None:
-    none, half, full = (
-        mean_chroma(client.predict(handle_file(str(grey_photo)), saturation=s, api_name="/colorize"))
-        for s in (0, 0.5, 1)
-    )
+    none, half, full = (mean_chroma(colorize(client, grey_photo, saturation=s)) for s in (0, 0.5, 1))
     assert none < 0.01
     assert half == pytest.approx(full / 2, rel=0.1)
 
 
-def test_the_network_runs_once_for_all_saturations(
-    grey_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    colorizer, runs = Colorizer.from_pretrained("unet"), []
-    monkeypatch.setattr(colorizer, "predict", lambda photo: runs.append(photo) or Colorizer.predict(colorizer, photo))
-    demo = Demo({"unet": colorizer}, "no data set", [])
-    results = {demo.colorize(str(grey_photo), "unet", saturation) for saturation in (0.5, 1, 2)}
-    assert len(results) == 3
-    assert len(runs) == 1
+def test_the_network_runs_once_for_all_saturations(grey_photo: Path, tmp_path: Path) -> None:
+    class Counting(Colorizer):
+        runs = 0
+
+        def predict(self, *arguments: object, **options: object) -> torch.Tensor:
+            Counting.runs += 1
+            return super().predict(*arguments, **options)
+
+    jobs = Jobs({"unet": Counting.from_pretrained("unet")}, "no data set", tmp_path)
+    results = {jobs.colorize(str(grey_photo), "unet", saturation) for saturation in (0, 0.5, 1, 2)}
+    assert len(results) == 4
+    assert Counting.runs == 1
+    jobs.colorize(str(grey_photo), "unet", 1, 64)
+    assert Counting.runs == 2
 
 
-def test_each_model_can_be_asked_for(client: Client, grey_photo: Path) -> None:
-    results = [client.predict(handle_file(str(grey_photo)), model=m, api_name="/colorize") for m in ("unet", "second")]
+def test_two_visitors_may_ask_for_the_same_at_the_same_time(grey_photo: Path, tmp_path: Path) -> None:
+    jobs = Jobs({"unet": Colorizer.from_pretrained("unet")}, "no data set", tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        results = set(pool.map(lambda _: jobs.colorize(str(grey_photo)), range(4)))
+    assert mean_chroma(results.pop()) > 2
+    assert not results
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["breakfast.colorized.png"]
+
+
+def test_what_is_remembered_stays_within_its_budget() -> None:
+    calls = []
+    squares = Recent(lambda x: calls.append(x) or x * x, budget=20, size=lambda result: result)
+    assert [squares(x) for x in (2, 3, 3, 2, 4, 2, 3)] == [4, 9, 9, 4, 16, 4, 9]
+    assert calls == [2, 3, 4, 3]  # 16 drove 9 out, and 4, which was asked for later, stayed
+
+
+def test_each_model_can_be_asked_for_and_all_be_compared(client: Client, grey_photo: Path) -> None:
+    results = [colorize(client, grey_photo, model=model) for model in ("unet", "second")]
     first, second = (np.array(Image.open(path)) for path in results)
     np.testing.assert_array_equal(first, second)  # `second` is a copy of `unet`
+    compared = client.predict(handle_file(str(grey_photo)), api_name="/compare")
+    assert [picture["caption"] for picture in compared] == ["grey", "U-Net", "second"]
+    assert mean_chroma(compared[0]["image"]) < 0.01
+    np.testing.assert_array_equal(np.array(Image.open(compared[1]["image"])), first)
     with pytest.raises(AppError, match="nowhere"):
-        client.predict(handle_file(str(grey_photo)), model="nowhere", api_name="/colorize")
+        colorize(client, grey_photo, model="nowhere")
+    with pytest.raises(AppError, match="The render size is a multiple of 16 from 16 to 128, not 40"):
+        colorize(client, grey_photo, render_size=40)
 
 
-def test_the_page_names_a_model_that_cannot_be_had_and_no_folder_of_the_server(app: str) -> None:
-    page = urllib.request.urlopen(app + "config").read().decode()
-    assert "There is no checkpoint nowhere" in page
-    assert "/models0/second" not in page
+def test_a_batch_comes_back_as_a_zip_with_a_sentence_for_what_failed(client: Client, tmp_path: Path) -> None:
+    files = []
+    for folder, size in (("one", 64), ("two", 96)):  # two photographs of one name
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "photo.jpg")
+        Image.open(PHOTOS / "chelsea.png").convert("L").resize((size, size)).save(files[-1])
+    files.append(tmp_path / "letter.png")
+    files[-1].write_text("Dear colorgan, I am a letter.")
+    archive, report = client.predict([handle_file(str(file)) for file in files], api_name="/colorize_batch")
+    assert report["done"] == 2
+    assert report["count"] == 3
+    (failure,) = report["failures"]
+    assert failure.startswith("letter.png is not a picture")
+    with zipfile.ZipFile(archive) as content:
+        assert content.namelist() == ["photo.colorized.jpg", "photo (2).colorized.jpg"]
+        sizes = [Image.open(content.open(name)).size for name in content.namelist()]
+    assert sizes == [(64, 64), (96, 96)]
 
 
-def test_only_the_two_named_endpoints_are_public(client: Client) -> None:
-    endpoints = client.view_api(return_format="dict", print_info=False)
-    assert set(endpoints["named_endpoints"]) == {"/colorize", "/sample"}
-    assert endpoints["unnamed_endpoints"] == {}
-    parameters = {
-        name: [p["parameter_name"] for p in e["parameters"]] for name, e in endpoints["named_endpoints"].items()
-    }
-    assert parameters == {"/colorize": ["photo", "model", "saturation"], "/sample": ["class_name", "seed", "count"]}
+def test_too_large_a_batch_is_refused(client: Client, grey_photo: Path) -> None:
+    with pytest.raises(AppError, match=f"{MAX_FILES + 1} photographs are too many at once: give at most {MAX_FILES}"):
+        client.predict([handle_file(str(grey_photo))] * (MAX_FILES + 1), api_name="/colorize_batch")
 
 
-def damaged_files(folder: Path) -> dict[str, Path]:
-    """Uploads that are no pictures, each in its own way."""
-    photo = (PHOTOS / "coffee.png").read_bytes()
-    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)  # 10 GB when decoded
-    bomb = photo[:8] + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + photo[33:]
-    contents = {"letter": b"Dear colorgan, I am a letter.", "empty": b"", "truncated": photo[:100_000], "bomb": bomb}
-    for name, content in contents.items():
-        (folder / f"{name}.png").write_bytes(content)
-    return {name: folder / f"{name}.png" for name in contents}
-
-
-@pytest.mark.parametrize("kind", ["letter", "empty", "truncated", "bomb"])
-def test_a_file_that_is_no_picture_gets_one_clean_sentence(
-    client: Client, grey_photo: Path, tmp_path: Path, kind: str
-) -> None:
-    with pytest.raises(AppError) as caught:
-        client.predict(handle_file(str(damaged_files(tmp_path)[kind])), api_name="/colorize")
-    message = str(caught.value)
-    assert message.endswith(".")
-    assert "\n" not in message
-    assert "/" not in message.replace("and/or", ""), "a path of the server"
-    assert Path(client.predict(handle_file(str(grey_photo)), api_name="/colorize")).is_file()
-
-
-@pytest.mark.parametrize("mark", [{}, {"meta": {"_type": "gradio.FileData"}}])
-def test_a_file_of_the_server_is_no_upload(app: str, mark: dict) -> None:
-    call = app + "gradio_api/call/colorize"
-    body = json.dumps({"data": [{"path": str(PHOTOS / "coffee.png"), **mark}, "unet", 1]}).encode()
-    request = urllib.request.Request(call, body, {"Content-Type": "application/json"})
-    event = json.load(urllib.request.urlopen(request))["event_id"]
-    answer = urllib.request.urlopen(f"{call}/{event}").read().decode()
-    assert "event: error" in answer
-    assert "coffee" not in answer
+# samples
 
 
 def test_samples_show_grey_each_model_and_the_truth(client: Client, photo_dataset: Path) -> None:
-    rows = client.predict(class_name="cat", seed=3, count=5, api_name="/sample")
-    assert len(rows) == 5
+    pictures, figures = client.predict(class_name="cat", seed=3, count=5, api_name="/sample")
+    assert len(pictures) == 5 * 4
+    assert len(figures) == 5
     truths = [np.array(Image.open(path)) for path in sorted((photo_dataset / "test" / "cat").iterdir())]
-    for row in rows:
-        name, figures = row["caption"].split(": ")
-        assert name == "cat"
-        assert [figure.split()[0] for figure in figures.split(" | ")] == ["grey", "U-Net", "second", "truth"]
-        strip = np.array(Image.open(row["image"]))
-        assert strip.shape == (TILE, 4 * TILE + 3 * GAP, 4)
-        grey, first, second, truth = (strip[2::5, i * (TILE + GAP) + 2 :: 5, :3][:, :32] for i in range(4))
+    for i, figure in enumerate(figures):
+        row = pictures[4 * i : 4 * i + 4]
+        assert figure["class"] == "cat"
+        assert list(figure["psnr"]) == ["grey", "U-Net", "second"]
+        assert [picture["caption"].split()[0] for picture in row] == ["grey", "U-Net", "second", "truth:"]
+        tiles = [np.array(Image.open(picture["image"])) for picture in row]
+        assert {tile.shape for tile in tiles} == {(TILE, TILE, 3)}
+        grey, first, second, truth = (tile[4::8, 4::8] for tile in tiles)
+        np.testing.assert_array_equal(truth.repeat(8, 0).repeat(8, 1), tiles[3])  # enlarged without smoothing
         assert any(np.array_equal(truth, image) for image in truths)
         assert np.ptp(grey, axis=2).max() <= 1  # rounding
         np.testing.assert_array_equal(first, second)
-        assert float(figures.split()[1]) == pytest.approx(psnr(grey, truth), abs=0.06)
-        assert float(figures.split(" | ")[1].split()[1]) == pytest.approx(psnr(first, truth), abs=0.06)
+        assert figure["psnr"]["grey"] == pytest.approx(psnr_of(grey, truth), abs=0.01)
+        assert figure["psnr"]["U-Net"] == pytest.approx(psnr_of(first, truth), abs=0.01)
+        assert float(row[1]["caption"].split()[1]) == pytest.approx(figure["psnr"]["U-Net"], abs=0.06)
 
 
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
+def psnr_of(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
 
 
 def test_the_seed_chooses_the_samples(client: Client) -> None:
-    def captions(seed: int) -> list[str]:
-        return [row["caption"] for row in client.predict(seed=seed, count=6, api_name="/sample")]
+    def figures(seed: int) -> list[dict]:
+        return client.predict(seed=seed, count=6, api_name="/sample")[1]
 
-    assert captions(1) == captions(1) != captions(2)
+    assert figures(1) == figures(1) != figures(2)
 
 
 def test_an_unknown_class_is_answered_with_the_known_ones(client: Client) -> None:
@@ -169,28 +216,285 @@ def test_an_unknown_class_is_answered_with_the_known_ones(client: Client) -> Non
 
 
 def test_without_network_and_data_set_sampling_says_what_to_do_and_photographs_are_colourized(
-    offline_client: Client, grey_photo: Path
+    offline: str, grey_photo: Path
 ) -> None:
+    client = Client(offline, verbose=False)
     with pytest.raises(AppError, match=r"^The data set uoft-cs/cifar10 cannot be had \(.*--dataset_name a folder.*\.$"):
-        offline_client.predict(api_name="/sample")
-    assert mean_chroma(offline_client.predict(handle_file(str(grey_photo)), api_name="/colorize")) > 2
+        client.predict(api_name="/sample")
+    assert mean_chroma(colorize(client, grey_photo)) > 2
 
 
-def test_all_bundled_models_are_shown_by_default_the_unet_first(offline_client: Client) -> None:
-    parameters = offline_client.view_api(return_format="dict", print_info=False)["named_endpoints"]["/colorize"][
-        "parameters"
-    ]
-    assert parameters[1]["type"]["enum"] == bundled_generators()
+# models
+
+
+def test_models_come_from_the_environment_and_what_cannot_be_had_is_named(offline: str) -> None:
+    client = Client(offline, verbose=False)
+    api = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert api["/colorize"]["parameters"][1]["type"]["enum"] == ["unet", "cgan"]
+    assert "someone/gone" in urllib.request.urlopen(offline + "config").read().decode()
+
+
+def test_all_bundled_models_are_offered_by_default_the_unet_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLORGAN_MODELS", raising=False)
+    assert _parser().parse_args([]).model == bundled_generators()
     assert bundled_generators()[0] == "unet"
 
 
-def test_the_examples_lie_in_the_installed_package() -> None:
-    assert {Path(path).stem for path in EXAMPLES} == {"astronaut", "chelsea", "coffee", "rocket"}
-    assert all(Path(path).is_file() for path in EXAMPLES)
+def test_the_page_names_a_model_that_cannot_be_had_and_no_folder_of_the_server(app: str) -> None:
+    page = urllib.request.urlopen(app + "config").read().decode()
+    assert "There is no checkpoint nowhere" in page
+    assert "/models0/second" not in page
+    assert str(ROOT) not in page
+    assert str(PHOTOS) not in page
 
 
-def test_nothing_starts_when_no_model_can_be_had() -> None:
-    run = subprocess.run([sys.executable, "app.py", "--model", "nowhere"], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 2
-    assert "There is no checkpoint nowhere" in run.stdout
-    assert "Traceback" not in run.stderr
+def test_a_model_is_described_by_its_card(tmp_path: Path) -> None:
+    known = about("unet")
+    assert known.summary.startswith("A U-Net")
+    assert known.figures.startswith("| |")
+    assert "| grey |" in known.figures
+    assert "## Training" in known.card
+    assert known.link is None
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "README.md").write_text(
+        "# mine\n\n![grey, output, truth](sample.png)\n\nIt is mine.\n\n## Limits\n\nNone.\n"
+    )
+    for name in ("config.json", "model.safetensors", "sample.png"):
+        (mine / name).touch()
+    known = about(str(mine))
+    assert (known.picture, known.picture_label) == (mine / "sample.png", "grey, output, truth")
+    assert (known.summary, known.figures) == ("It is mine.", "")
+    bare = tmp_path / "bare"
+    shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", bare, ignore=shutil.ignore_patterns("README.md"))
+    assert about(str(bare)).summary == ""
+    assert about("someone/gone@v1").link == "https://huggingface.co/someone/gone/tree/v1"
+
+
+def test_nothing_starts_when_no_model_can_be_had(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--model", "nowhere"])
+    assert "There is no checkpoint nowhere" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(_has_mcp(), reason="the mcp extra is installed")
+def test_mcp_without_its_extra_says_what_to_install(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--mcp"])
+    assert "pip install 'colorgan[mcp]'" in capsys.readouterr().err
+
+
+def test_the_examples_are_grey_copies_of_photographs_in_the_scikit_image_package(tmp_path: Path) -> None:
+    examples = example_photos(tmp_path)
+    assert {Path(path).stem for path in examples} == {"astronaut", "chelsea", "coffee", "rocket"}
+    assert {Image.open(path).mode for path in examples} == {"L"}
+
+
+def test_the_network_runs_where_a_space_lends_its_gpu(tmp_path: Path, grey_photo: Path) -> None:
+    (tmp_path / "spaces.py").write_text(
+        "import sys\nassert 'torch' not in sys.modules, 'too late for ZeroGPU'\ncalls = []\n"
+        "def GPU(function):\n    return lambda *arguments: calls.append(1) or function(*arguments)\n"
+    )
+    script = (
+        "import app, spaces, sys; from pathlib import Path; from colorgan import Colorizer\n"
+        "from colorgan.demo.jobs import Jobs\n"
+        "jobs = Jobs({'unet': Colorizer.from_pretrained('unet')}, 'none', Path(sys.argv[1]))\n"
+        "jobs.colorize(sys.argv[2]); print(len(spaces.calls))"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    command = [sys.executable, "-c", script, str(tmp_path), str(grey_photo)]
+    run = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)
+    assert run.stdout.strip() == "1", run.stderr
+
+
+# endpoints, load and abuse
+
+
+def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)
+    assert endpoints["unnamed_endpoints"] == {}
+    parameters = {
+        name: [p["parameter_name"] for p in e["parameters"]] for name, e in endpoints["named_endpoints"].items()
+    }
+    settings = ["model", "saturation", "render_size"]
+    assert parameters == {
+        "/colorize": ["photo", *settings],
+        "/colorize_batch": ["photos", *settings],
+        "/compare": ["photo", *settings[1:]],
+        "/sample": ["class_name", "seed", "count"],
+    }
+    assert all(endpoint["description"].endswith(".") for endpoint in endpoints["named_endpoints"].values())
+
+
+def test_the_readmes_examples(app: str, grey_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^## The demo.*?^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    assert '"/colorize"' in code
+    for name in ("photo.jpg", "scan.tif"):
+        Image.open(grey_photo).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("http://127.0.0.1:7860", app).replace("horse", "cat"), names := {})  # the small data set has cats
+    assert Image.open(names["coloured"]).size == (600, 400)
+
+
+def post(url: str, body: dict) -> dict:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(request))
+
+
+def answer(app: str, endpoint: str, data: list) -> str:
+    """What a hand-written request to an endpoint gets."""
+    call = f"{app}gradio_api/call/{endpoint}"
+    event = post(call, {"data": data})["event_id"]
+    return urllib.request.urlopen(f"{call}/{event}").read().decode()
+
+
+MARK = {"meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize("mark", [{}, MARK])
+@pytest.mark.parametrize("path", [str(PHOTOS / "coffee.png"), "docs/comparison.png", "../../etc/passwd"])
+def test_a_file_of_the_server_is_no_upload(app: str, path: str, mark: dict) -> None:
+    for endpoint, photo in (("colorize", {"path": path, **mark}), ("colorize_batch", [{"path": path, **mark}])):
+        said = answer(app, endpoint, [photo, "unet", 1, 32])
+        assert "event: error" in said
+        assert str(ROOT) not in said
+        assert "coffee" not in said
+        assert "Traceback" not in said
+
+
+def test_only_files_of_visitors_are_served(app: str, server_files: Path) -> None:
+    (folder,) = server_files.glob("colorgan-*")
+    up = "/.." * 12
+    for path in ("/etc/passwd", f"{ROOT}/app.py", "app.py", f"{folder}{up}/etc/passwd", str(folder), "http://[::1]"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{app}gradio_api/file={path}")
+        assert refused.value.code in (400, 403, 404)
+
+
+def test_nobody_goes_past_the_queue(app: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        post(f"{app}gradio_api/run/sample", {"data": ["cat", 0, 1]})
+
+
+def test_a_request_is_not_read_into_memory_whatever_its_size(app: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        post(f"{app}gradio_api/call/sample", {"data": ["cat" * 500_000, 0, 1]})
+
+
+def damaged_files(folder: Path) -> dict[str, Path]:
+    """Uploads that are no pictures, each in its own way."""
+    photo = (PHOTOS / "coffee.png").read_bytes()
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)  # 10 GB when decoded
+    bomb = photo[:8] + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + photo[33:]
+    contents = {"letter": b"Dear colorgan, I am a letter.", "empty": b"", "truncated": photo[:100_000], "bomb": bomb}
+    contents["drawing"] = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
+    for name, content in contents.items():
+        (folder / f"{name}.png").write_bytes(content)
+    return {name: folder / f"{name}.png" for name in contents}
+
+
+@pytest.mark.parametrize("kind", ["letter", "empty", "truncated", "bomb", "drawing"])
+def test_a_file_that_is_no_picture_gets_one_clean_sentence(client: Client, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(AppError) as caught:
+        colorize(client, damaged_files(tmp_path)[kind])
+    message = str(caught.value)
+    assert message.startswith(f"{kind}.png ")
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert "/" not in message, "a path of the server"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about what it found
+def test_broken_files_leave_the_server_serving(client: Client, grey_photo: Path, tmp_path: Path) -> None:
+    originals = [data for data, *_ in EXACT.values()] + list(LOSSY.values())
+    chance, files = random.Random(1), []
+    for i in range(2 * MAX_FILES):
+        data = bytearray(originals[i % len(originals)])
+        if i % 2:
+            del data[chance.randrange(len(data)) :]
+        for _ in range(chance.choice((0, 1, 20))):
+            if data:
+                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        files.append(tmp_path / f"broken-{i}.png")
+        files[-1].write_bytes(data)
+    for batch in (files[:MAX_FILES], files[MAX_FILES:]):
+        _, report = client.predict([handle_file(str(file)) for file in batch], api_name="/colorize_batch")
+        assert report["done"] + len(report["failures"]) == MAX_FILES
+        for sentence in report["failures"]:
+            assert sentence.startswith("broken-")
+            assert "/" not in sentence.replace("47 x 33", "")
+    assert mean_chroma(colorize(client, grey_photo)) > 2
+
+
+def test_too_large_a_file_is_refused_while_it_comes(client: Client, tmp_path: Path) -> None:
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(65 * 1024 * 1024)
+    with pytest.raises(Exception, match=r"exceed|413|too large"):
+        colorize(client, tmp_path / "large.png")
+
+
+def test_visitors_at_the_same_time_get_their_own_pictures(app: str, tmp_path: Path) -> None:
+    def visit(i: int) -> list[tuple[tuple[int, int], int]]:
+        client = Client(app, verbose=False)
+        photos = [tmp_path / f"{i}-{j}.jpg" for j in range(3)]
+        for j, photo in enumerate(photos):
+            Image.open(PHOTOS / "chelsea.png").convert("L").resize((100 + i, 100 + j)).save(photo)
+        jobs = [client.submit(handle_file(str(photo)), api_name="/colorize") for photo in photos]
+        return [Image.open(job.result(timeout=60)).size for job in jobs]
+
+    with ThreadPoolExecutor(6) as pool:
+        for i, sizes in enumerate(pool.map(visit, range(6))):
+            assert sizes == [(100 + i, 100 + j) for j in range(3)]
+
+
+def test_a_full_queue_says_so_and_everyone_in_it_is_served(offline: str, grey_photo: Path) -> None:
+    client = Client(offline, verbose=False)
+    photo = handle_file(str(grey_photo))
+    jobs = [client.submit(photo, saturation=i / 20, api_name="/colorize") for i in range(1, 20)]
+    outcomes = []
+    for job in jobs:
+        try:
+            outcomes.append(Path(job.result(timeout=60)).name)
+        except Exception as error:
+            outcomes.append(str(error))
+    assert set(outcomes) == {"breakfast.colorized.png", "Queue is full! Please try again."}
+
+
+def test_a_closed_tab_frees_its_work(app: str, client: Client, tmp_path: Path, server_files: Path) -> None:
+    uploads = []
+    for i in range(MAX_FILES):
+        Image.open(PHOTOS / "chelsea.png").convert("L").resize((1200 + i, 900)).save(tmp_path / f"left-{i}.jpg")
+        files = {"files": (f"left-{i}.jpg", (tmp_path / f"left-{i}.jpg").read_bytes())}
+        uploads.append({"path": httpx.post(f"{app}gradio_api/upload", files=files).json()[0], **MARK})
+    call = f"{app}gradio_api/call/colorize_batch"
+    event = post(call, {"data": [uploads, "unet", 1, 32]})["event_id"]
+    with urllib.request.urlopen(f"{call}/{event}") as tab:
+        while b"generating" not in tab.readline():
+            pass
+
+    def results() -> int:
+        return len(list(server_files.rglob("left-*.colorized.jpg")))
+
+    time.sleep(2)  # the picture under way is finished
+    begun = results()
+    time.sleep(2)
+    assert results() == begun < MAX_FILES
+    colorize(client, tmp_path / "left-0.jpg")
+
+
+def test_old_files_are_deleted_and_the_page_keeps_its_own(tmp_path: Path) -> None:
+    for name, age in {"own/example.jpg": 9999, "a/old.png": 5000, "b/new.png": 10, "c/newest.png": 1}.items():
+        path = tmp_path / name
+        path.parent.mkdir()
+        path.write_bytes(bytes(100))
+        os.utime(path, (time.time() - age,) * 2)
+        os.utime(path.parent, (time.time() - age,) * 2)
+    own = {tmp_path / "own", tmp_path / "own" / "example.jpg"}
+    tidy(tmp_path, own)
+    assert {path.name for path in tmp_path.rglob("*.*")} == {"example.jpg", "new.png", "newest.png"}
+    tidy(tmp_path, own, most=150)
+    assert {path.name for path in tmp_path.rglob("*.*")} == {"example.jpg", "newest.png"}
+    tidy(tmp_path, own, age=0)
+    tidy(tmp_path, own, age=0)  # folders once they are empty
+    assert set(tmp_path.rglob("*")) == own

@@ -1,0 +1,112 @@
+"""Put the demo on the Hub as a Space: `python space/deploy.py --space owner/name --models owner/unet owner/cgan`.
+
+Everything goes up in one commit: app.py, the package with its bundled checkpoints, requirements.txt, and README.md with
+the Space's settings. Running it again updates the Space. Models of the Hub are not copied: the Space fetches them.
+"""
+
+import argparse
+import sys
+from collections.abc import Collection
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoCard, constants
+
+from colorgan.hub import bundled_names
+from colorgan.remote import HUB_ERRORS, patiently, reason
+
+ROOT = Path(__file__).parent.parent
+PRELOADED = "config.json,model.safetensors,README.md"  # fetched when the Space is built
+
+
+class DeployError(Exception):
+    """The Space cannot be made; the message is one sentence that says why."""
+
+
+def space_files(models: list[str], private_models: Collection[str] = ()) -> dict[str, bytes]:
+    """What the Space consists of, by path; without models, it shows those inside the package."""
+    package = ROOT / "colorgan"
+    paths = [ROOT / "app.py", ROOT / "LICENSE", *package.rglob("*.py"), package / "py.typed"]
+    paths += package.glob("pretrained/*/*")
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in sorted(paths)}
+    files["requirements.txt"] = (ROOT / "space" / "requirements.txt").read_bytes()
+    files["README.md"] = _card(models, private_models).encode()
+    if models:
+        files["models.txt"] = "\n".join([*models, ""]).encode()
+    return files
+
+
+def _card(models: list[str], private_models: Collection[str]) -> str:
+    card = RepoCard.load(ROOT / "space" / "README.md")
+    card.data.sdk_version = version("gradio")  # what the tests ran with
+    on_hub = [name for name in models if name not in bundled_names()]
+    if on_hub:
+        card.data.models = [name.partition("@")[0] for name in on_hub]
+        # a build reads neither private models nor branches
+        preloaded = [f"{name} {PRELOADED}" for name in on_hub if "@" not in name and name not in private_models]
+        if preloaded:
+            card.data.preload_from_hub = preloaded
+    return str(card)
+
+
+def deploy(space: str, models: list[str], *, private: bool = False) -> str:
+    """Create or update the Space in one commit; gives its address. Raises `DeployError`."""
+    api, doing = HfApi(), f"The Space {space}"
+    try:
+        patiently(api.whoami)
+        private_models = set()
+        for name in models:
+            if name not in bundled_names():
+                repo, _, revision = name.partition("@")
+                doing = f"The model {name}"
+                if patiently(partial(api.model_info, repo, revision=revision or None)).private:
+                    private_models.add(name)
+        doing = f"The Space {space}"
+        options = {"repo_type": "space", "space_sdk": "gradio", "private": private or None, "exist_ok": True}
+        patiently(partial(api.create_repo, space, **options))
+        if private and not patiently(partial(api.repo_info, space, repo_type="space")).private:
+            raise DeployError(f"The Space {space} is there already and public: make it private there first.")
+        patiently(partial(_commit, api, space, space_files(models, private_models)))
+    except HUB_ERRORS as error:
+        raise DeployError(f"{doing} cannot be used: {reason(error)}.") from error
+    return f"{constants.ENDPOINT}/spaces/{space}"
+
+
+def _commit(api: HfApi, space: str, files: dict[str, bytes]) -> None:
+    there = api.list_repo_files(space, repo_type="space")
+    stale = [path for path in there if path not in files and path.startswith(("colorgan/", "models.txt"))]
+    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+    operations += [CommitOperationDelete(path) for path in stale]
+    api.create_commit(space, operations, commit_message="Deploy the demo of colorgan", repo_type="space")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run with the options of the command line; gives the exit status."""
+    parser = argparse.ArgumentParser(description="Put the demo on the Hub as a Space.")
+    parser.add_argument("--space", required=True, metavar="OWNER/NAME", help="made if it is not there")
+    parser.add_argument(
+        "--models", nargs="+", default=[], metavar="OWNER/NAME[@REVISION]", help="models of the Hub (default: bundled)"
+    )
+    parser.add_argument("--private", action="store_true", help="only you may see the Space")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be uploaded, and upload nothing")
+    args = parser.parse_args(argv)
+    for name in (args.space, *args.models):
+        if name.count("/") != 1 and name not in bundled_names():
+            parser.error(f"{name} is no name on the Hub: give owner/name.")
+    if args.dry_run:
+        files = space_files(args.models)
+        print(*(f"{len(content):>10,}  {path}" for path, content in files.items()), sep="\n")
+        print(f"\n{files['README.md'].decode()}")
+        print(f"{len(files)} files would go to {constants.ENDPOINT}/spaces/{args.space}.")
+        return 0
+    try:
+        print(deploy(args.space, args.models, private=args.private))
+    except DeployError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

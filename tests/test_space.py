@@ -1,0 +1,125 @@
+"""The Space: its card's limits, and a deployment to a Hub on loopback that is downloaded again and used.
+
+The downloaded Space runs in this environment's Python, since a new one takes minutes; its own copy of the package is
+the one imported, and nothing but the Hub's address is set.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, running_app
+from gradio_client import Client, handle_file
+from hub_server import HubServer
+from huggingface_hub import RepoCard
+from PIL import Image
+
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+MODELS = ["user/colorgan-unet", "user/colorgan-cgan"]
+
+
+def test_the_card_keeps_the_limits_of_the_hub() -> None:
+    card = RepoCard.load(ROOT / "space" / "README.md").data
+    assert len(card.short_description) <= 60
+    assert {card.colorFrom, card.colorTo} <= COLOURS
+    assert card.sdk == "gradio"
+    assert (ROOT / card.app_file).is_file()
+
+
+def test_the_requirements_are_the_packages_without_what_a_space_brings_along() -> None:
+    listed = (ROOT / "space" / "requirements.txt").read_text().split()
+    project = (ROOT / "pyproject.toml").read_text()
+    (needed,) = re.findall(r"^dependencies = \[(.*?)^\]", project, re.DOTALL | re.MULTILINE)
+    packages = set(re.findall(r'^ *"([\w-]+)', needed, re.MULTILINE))
+    assert {re.split("[<>=~!]", line)[0] for line in listed} == packages - {"gradio", "huggingface_hub", "spaces"}
+    assert "torch" in listed  # without a version: ZeroGPU has its own
+
+
+def deploy(*options: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "space/deploy.py", *options]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+
+
+def test_a_dry_run_shows_everything_and_contacts_nobody() -> None:
+    run = deploy("--space", "user/demo", "--models", *MODELS, "--dry-run", HF_ENDPOINT="http://127.0.0.1:9")
+    assert run.returncode == 0, run.stderr
+    for line in (
+        "app.py",
+        "colorgan/demo/page.py",
+        "requirements.txt",
+        "models.txt",
+        "sdk_version:",
+        "preload_from_hub:",
+    ):
+        assert line in run.stdout
+    assert "tests/" not in run.stdout
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    """A Hub with two models."""
+    with HubServer(tmp_path_factory.mktemp("hub")) as hub:
+        for model in MODELS:
+            folder = ROOT / "colorgan" / "pretrained" / model.rpartition("-")[2]
+            names = ("README.md", "config.json", "model.safetensors")
+            hub.commit("models", model, {name: (folder / name).read_bytes() for name in names})
+        yield hub
+
+
+def test_what_goes_wrong_is_said_in_one_sentence(hub: HubServer, tmp_path: Path) -> None:
+    cases = [
+        ({"HF_TOKEN": ""}, "user/demo", MODELS[0], "there is no token: log in"),
+        ({"HF_TOKEN": "hf_write"}, "other/demo", MODELS[0], "The Space other/demo cannot be used: .* right"),
+        ({"HF_TOKEN": "hf_write"}, "user/demo", "user/gone", "The model user/gone cannot be used: the Hub has no such"),
+    ]
+    for environment, space, model, message in cases:
+        run = deploy("--space", space, "--models", model, **hub.environment(tmp_path) | environment)
+        assert run.returncode == 1
+        assert re.search(message, run.stderr), run.stderr
+        assert run.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def space(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Space that was deployed, downloaded into an empty folder, and started there."""
+    home = tmp_path_factory.mktemp("home")
+    options = ["--space", "user/demo", "--models", *MODELS, "--private"]
+    for _ in range(2):  # the second time, it is there already
+        run = deploy(*options, **hub.environment(home / "owner", token="hf_write"))
+        assert run.returncode == 0, run.stderr
+        assert run.stdout == f"{hub.url}/spaces/user/demo\n"
+    assert hub.commits("spaces", "user/demo").count("Deploy the demo of colorgan") == 1
+    folder = tmp_path_factory.mktemp("space")
+    for path, content in hub.files("spaces", "user/demo").items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    where = "import importlib.util as u; print(u.find_spec('colorgan').origin)"
+    found = subprocess.run([sys.executable, "-c", where], cwd=folder, capture_output=True, text=True).stdout
+    assert Path(found.strip()) == folder / "colorgan" / "__init__.py"
+    with running_app(folder=folder, **hub.environment(home / "visitor")) as url:
+        yield url
+
+
+def test_a_deployed_space_colourizes_with_models_of_the_hub(space: str, hub: HubServer, grey_photo: Path) -> None:
+    client = Client(space, verbose=False)
+    api = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert api["/colorize"]["parameters"][1]["type"]["enum"] == MODELS
+    result = client.predict(handle_file(str(grey_photo)), model=MODELS[1], api_name="/colorize")
+    assert Image.open(result).size == Image.open(grey_photo).size
+    assert f"{hub.url}/{MODELS[0]}" in str(client.config)  # the Models tab's link
+
+
+def test_a_deployed_space_is_a_page(space: str, grey_photo: Path) -> None:
+    pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
+    import test_browser
+
+    if test_browser.CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with test_browser.chromium() as browser:
+        page = test_browser.open_page(browser, space)
+        test_browser.upload(page, grey_photo)
+        assert test_browser.colour(test_browser.shown(page, 1)) > 2
