@@ -1,4 +1,7 @@
-"""Figures of merit, always on 8-bit outputs: each function takes uint8 (N, 3, H, W) and gives one value per image."""
+"""Figures of merit, always on 8-bit outputs: functions of uint8 (N, 3, H, W) that give one value per image, (N,)."""
+
+import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -10,12 +13,22 @@ from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
 FIGURES = {
     "psnr": (2, "mean RGB PSNR, dB"),
     "psnr_pooled": (2, "PSNR of the mean squared error over all images, dB"),
+    "ssim": (3, "structural similarity of RGB, Gaussian window of sigma 1.5"),
     "ab_mae": (2, "mean absolute error of a and b, Lab units"),
+    "ciede2000": (2, "mean colour difference"),
     "acc@2": (1, "per cent of pixels with |dL| <= 2 and |da|, |db| <= 4.4"),
     "acc@5": (1, "per cent of pixels with |dL| <= 5 and |da|, |db| <= 11"),
+    "auc_rebalanced": (1, "per cent of pixels within t of the true ab, t = 0..150, rare colours weighing more"),
     "colorfulness": (2, "Hasler and Suesstrunk 2003"),
     "delta_colorfulness": (2, "mean absolute difference of colorfulness to the truth"),
+    "fd": (3, "Frechet distance between the evaluator's features of outputs and truth"),
+    "top1": (1, "the evaluator's accuracy on the outputs, per cent"),
+    "fid": (2, "Frechet distance of the Inception features given by the user"),
 }
+
+Columns = dict[str, Tensor]  # what was measured of each image, (N,), by name
+
+# baselines
 
 
 def grey_baseline(images: Tensor) -> Tensor:
@@ -29,8 +42,11 @@ def constant_baseline(images: Tensor, ab: Tensor) -> Tensor:
     return to_uint8(lab_to_rgb(torch.cat([lab[:, :1], ab.to(lab)[None, :, None, None].expand_as(lab[:, 1:])], dim=1)))
 
 
+# figures of one image
+
+
 def squared_error(output: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared RGB error of each image, with RGB in [0, 1]. Gives (N,)."""
+    """Mean squared RGB error of each image, with RGB in [0, 1]."""
     return ((output.float() - truth.float()) / 255).square().flatten(1).mean(1)
 
 
@@ -39,32 +55,101 @@ def psnr_from(squared_error: Tensor) -> Tensor:
     return -10 * torch.log10(squared_error.clamp(min=1e-10))  # 100 dB for an exact copy
 
 
-def ab_error(output: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute error of a and b in each image, Lab units. Gives (N,)."""
-    difference = rgb_to_lab(output.float() / 255) - rgb_to_lab(truth.float() / 255)
-    return difference[:, 1:].abs().flatten(1).mean(1)
+def ssim(output: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity (Wang et al. 2004) of images of at least 11 x 11: the mean over channels and whole windows.
+
+    Windows are Gaussian, sigma 1.5, cut at 11 x 11 pixels.
+    """
+    offsets = torch.arange(-5.0, 6.0, device=output.device)
+    window = torch.exp(-offsets.square() / (2 * 1.5**2))
+    window = window / window.sum()
+
+    def local_mean(x: Tensor) -> Tensor:
+        x = F.conv2d(x.flatten(0, 1)[:, None], window[None, None, :, None])
+        return F.conv2d(x, window[None, None, None])
+
+    x, y = output.float() / 255, truth.float() / 255
+    mean_x, mean_y = local_mean(x), local_mean(y)
+    variance_x, variance_y = local_mean(x * x) - mean_x**2, local_mean(y * y) - mean_y**2
+    covariance = local_mean(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    return (luminance * structure).reshape(len(x), -1).mean(1)
+
+
+def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
+    """Colour difference of each pixel, (N, 3, ...) twice to (N, ...) (Sharma, Wu and Dalal 2005; kL = kC = kH = 1)."""
+    (lightness1, a1, b1), (lightness2, a2, b2) = lab1.unbind(1), lab2.unbind(1)
+    chroma_mean = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2
+    stretch = 1.5 - 0.5 * (chroma_mean**7 / (chroma_mean**7 + 25.0**7)).sqrt()
+    a1, a2 = stretch * a1, stretch * a2
+    chroma1, chroma2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
+    hue1, hue2 = torch.atan2(b1, a1), torch.atan2(b2, a2)
+    coloured = chroma1 * chroma2 > 0
+
+    turn = hue2 - hue1
+    turn = turn - 2 * math.pi * torch.round(turn / (2 * math.pi))  # the shorter way round
+    hue_difference = 2 * (chroma1 * chroma2).sqrt() * torch.sin(turn * coloured / 2)
+    hue_mean = torch.where(coloured, hue1 + turn / 2, hue1 + hue2)
+    lightness_mean, chroma_mean = (lightness1 + lightness2) / 2, (chroma1 + chroma2) / 2
+
+    degree = math.pi / 180
+    t = (
+        1
+        - 0.17 * torch.cos(hue_mean - 30 * degree)
+        + 0.24 * torch.cos(2 * hue_mean)
+        + 0.32 * torch.cos(3 * hue_mean + 6 * degree)
+        - 0.20 * torch.cos(4 * hue_mean - 63 * degree)
+    )
+    off_grey = (lightness_mean - 50).square()
+    scaled_lightness = (lightness2 - lightness1) / (1 + 0.015 * off_grey / (20 + off_grey).sqrt())
+    scaled_chroma = (chroma2 - chroma1) / (1 + 0.045 * chroma_mean)
+    scaled_hue = hue_difference / (1 + 0.015 * chroma_mean * t)
+    blueness = torch.exp(-(((hue_mean / degree) % 360 - 275) / 25).square())
+    rotation = -2 * (chroma_mean**7 / (chroma_mean**7 + 25.0**7)).sqrt() * torch.sin(60 * degree * blueness)
+    squared = scaled_lightness**2 + scaled_chroma**2 + scaled_hue**2 + rotation * scaled_chroma * scaled_hue
+    return squared.clamp(min=0).sqrt()
 
 
 def colorfulness(images: Tensor) -> Tensor:
-    """Colourfulness of each image (Hasler and Suesstrunk 2003, eq. 9: signed rg and yb, RGB in 0..255). Gives (N,)."""
+    """Colourfulness of each image (Hasler and Suesstrunk 2003, eq. 9: signed rg and yb, RGB in 0..255)."""
     red, green, blue = images.float().flatten(2).unbind(1)
     rg, yb = red - green, (red + green) / 2 - blue
     deviation = (rg.var(1, correction=0) + yb.var(1, correction=0)).sqrt()
     return deviation + 0.3 * (rg.mean(1).square() + yb.mean(1).square()).sqrt()
 
 
-def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of Gaussians fitted to two sets of features (N, D) and (M, D) (Heusel et al. 2017, eq. 6)."""
-    a, b = a.double(), b.double()
-    root = _matrix_root(a.T.cov())
-    cross = _matrix_root(root @ b.T.cov() @ root)
-    trace = a.T.cov().trace() + b.T.cov().trace() - 2 * cross.trace()
-    return ((a.mean(0) - b.mean(0)).square().sum() + trace).item()
+def accuracy(lab1: Tensor, lab2: Tensor, e: int) -> Tensor:
+    """Share of each image's pixels with rounded |dL| <= e and |da|, |db| <= 2.2 e (Nazeri et al. 2018, as coded)."""
+    limit = torch.tensor([e, 2.2 * e, 2.2 * e], device=lab1.device)[:, None, None]
+    return ((lab1.round() - lab2.round()).abs() <= limit).all(1).flatten(1).float().mean(1)
 
 
-def _matrix_root(matrix: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+def rarity(images: Tensor) -> Tensor:
+    """1 / p(ab) of each bin of 10 x 10 Lab units, (27, 27) about zero, from all pixels of a set of uint8 images."""
+    counts = sum(
+        torch.bincount(_ab_bin(rgb_to_lab(part.float() / 255)).flatten(), minlength=27 * 27)
+        for part in images.split(1000)
+    )
+    return (counts.sum() / counts.clamp(min=1)).float().reshape(27, 27)
+
+
+def _ab_bin(lab: Tensor) -> Tensor:
+    a, b = (lab[:, 1:] / 10).round().long().clamp(-13, 13).unbind(1)
+    return (a + 13) * 27 + b + 13
+
+
+def rebalanced_hits(lab1: Tensor, lab2: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Numerator and denominator of auc_rebalanced in each image (Zhang et al. 2016): a weighted share of pixels.
+
+    A pixel counts for the part of the thresholds t = 0..150 that its ab error does not exceed, times the weight of
+    its true colour (`rarity` of the whole set).
+    """
+    error = (lab1[:, 1:] - lab2[:, 1:]).norm(dim=1)
+    weight = weights.flatten()[_ab_bin(lab2)]
+    hits = ((151 - error.ceil()) / 151).clamp(min=0)
+    return (hits * weight).flatten(1).sum(1), weight.flatten(1).sum(1)
 
 
 def coarse_ab(images: Tensor) -> Tensor:
@@ -73,37 +158,89 @@ def coarse_ab(images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def accuracy(output: Tensor, truth: Tensor, e: int) -> Tensor:
-    """Share of each image's pixels with rounded |dL| <= e and |da|, |db| <= 2.2 e (Nazeri et al. 2018, as coded)."""
-    difference = (rgb_to_lab(output.float() / 255).round() - rgb_to_lab(truth.float() / 255).round()).abs()
-    limit = torch.tensor([e, 2.2 * e, 2.2 * e], device=output.device)[:, None, None]
-    return (difference <= limit).all(1).flatten(1).float().mean(1)
+# figures of a set
 
 
-def summarize(output: Tensor, truth: Tensor, batch_size: int = 1000) -> dict[str, float]:
-    """The figures of `FIGURES` over a set of outputs and truths."""
-    columns = []
+def frechet_distance(a: Tensor, b: Tensor, weights: Tensor | None = None) -> float:
+    """Frechet distance of Gaussians fitted to two sets of features (N, D) and (M, D) (Heusel et al. 2017, eq. 6).
+
+    `weights` (N,) count how often each pair of rows is there, for a bootstrap of two sets of the same images.
+    """
+    (mean_a, cov_a), (mean_b, cov_b) = _moments(a, weights), _moments(b, weights)
+    root = _matrix_root(cov_a)
+    trace = cov_a.trace() + cov_b.trace() - 2 * _matrix_root(root @ cov_b @ root).trace()
+    return ((mean_a - mean_b).square().sum() + trace).clamp(min=0).item()  # rounding makes it -1e-6
+
+
+def _moments(features: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    if weights is None:
+        weights = features.new_ones(len(features))
+    total = weights.sum()
+    mean = (weights.to(features) @ features / total).double()
+    centred = features - mean.to(features)
+    scatter = (centred * weights.to(features)[:, None]).T @ centred
+    return mean, scatter.double() / (total - 1)
+
+
+def _matrix_root(matrix: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+def measure(output: Tensor, truth: Tensor, weights: Tensor | None = None, batch_size: int = 500) -> Columns:
+    """What `summarize` needs of each image of a set; `weights` is the `rarity` of the set, its own unless given."""
+    weights = rarity(truth) if weights is None else weights
+    parts = []
     for y, x in zip(output.split(batch_size), truth.split(batch_size), strict=True):
-        colour = colorfulness(y)
-        colour_error = (colour - colorfulness(x)).abs()
-        right = [accuracy(y, x, 2), accuracy(y, x, 5)]
-        columns.append(torch.stack([squared_error(y, x), ab_error(y, x), *right, colour, colour_error]))
-    mse, ab, right2, right5, colour, colour_error = torch.cat(columns, dim=1)
-    return {
-        "psnr": psnr_from(mse).mean().item(),
-        "psnr_pooled": psnr_from(mse.mean()).item(),
-        "ab_mae": ab.mean().item(),
-        "acc@2": 100 * right2.mean().item(),
-        "acc@5": 100 * right5.mean().item(),
-        "colorfulness": colour.mean().item(),
-        "delta_colorfulness": colour_error.mean().item(),
-    }
+        lab_y, lab_x = rgb_to_lab(y.float() / 255), rgb_to_lab(x.float() / 255)
+        mse, colour, hits = squared_error(y, x), colorfulness(y), rebalanced_hits(lab_y, lab_x, weights)
+        parts.append(
+            {
+                "squared_error": mse,
+                "psnr": psnr_from(mse),
+                "ssim": ssim(y, x),
+                "ab_mae": (lab_y - lab_x)[:, 1:].abs().flatten(1).mean(1),
+                "ciede2000": ciede2000(lab_y, lab_x).flatten(1).mean(1),
+                "acc@2": 100 * accuracy(lab_y, lab_x, 2),
+                "acc@5": 100 * accuracy(lab_y, lab_x, 5),
+                "auc_hits": hits[0],
+                "auc_weight": hits[1],
+                "colorfulness": colour,
+                "delta_colorfulness": (colour - colorfulness(x)).abs(),
+            }
+        )
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def markdown_table(rows: dict[str, dict[str, float]]) -> str:
-    """A table with a row for each model and a column for each figure they have."""
+def summarize(columns: Columns, counts: Tensor | None = None) -> dict[str, float]:
+    """The figures of `FIGURES` that follow from what was measured of each image.
+
+    `counts` (N,) say how often each image is taken: once, unless this is a bootstrap's sample.
+    """
+    values = torch.stack(list(columns.values())).double()
+    counts = torch.ones_like(values[0]) if counts is None else counts.to(values)
+    means = dict(zip(columns, (values @ counts / counts.sum()).tolist(), strict=True))
+    means["psnr_pooled"] = psnr_from(torch.tensor(means["squared_error"])).item()
+    means["auc_rebalanced"] = 100 * means["auc_hits"] / means["auc_weight"]
+    return {name: means[name] for name in FIGURES if name in means}
+
+
+def standard_errors(statistic: Callable[[Tensor], dict[str, float]], size: int, samples: int) -> dict[str, float]:
+    """Bootstrap standard errors (Efron 1979) of figures of `size` images, given as a function of their counts."""
+    generator = torch.Generator().manual_seed(0)
+    draws = [torch.randint(size, (size,), generator=generator).bincount(minlength=size) for _ in range(samples)]
+    figures = [statistic(counts) for counts in draws]
+    return {name: torch.tensor([each[name] for each in figures]).std().item() for name in figures[0]}
+
+
+def markdown_table(rows: dict[str, dict[str, float]], intervals: dict[str, dict[str, float]] | None = None) -> str:
+    """A table with a row for each model and a column for each figure, with half the width of its interval if given."""
     names = [name for name in FIGURES if name in next(iter(rows.values()))]
     lines = ["| | " + " | ".join(names) + " |", "|---" + "|---:" * len(names) + "|"]
     for row, values in rows.items():
-        lines.append(f"| {row} | " + " | ".join(f"{values[name]:.{FIGURES[name][0]}f}" for name in names) + " |")
+        cells = [f"{values[name]:.{FIGURES[name][0]}f}" for name in names]
+        for i, name in enumerate(names):
+            if intervals and name in intervals[row]:
+                cells[i] += f" ± {intervals[row][name]:.{FIGURES[name][0]}f}"
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

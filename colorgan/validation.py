@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from colorgan.colorizer import Colorizer
 from colorgan.data import ImageSet
-from colorgan.metrics import coarse_ab, frechet_distance, grey_baseline, summarize
+from colorgan.metrics import coarse_ab, frechet_distance, grey_baseline, measure, summarize
 from colorgan.models import Generator
 
 
@@ -13,11 +13,11 @@ def evaluate_generator(generator: nn.Module, validation: ImageSet) -> tuple[dict
     """Colourize the validation images: figures, grey's beside the model's, and some pictures to look at."""
     truth = validation.images
     outputs = colorize_all(generator, truth)
-    grey = grey_baseline(truth)
-    figures = summarize(outputs, truth) | {"fd_ab": frechet_distance(coarse_ab(outputs), coarse_ab(truth))}
-    figures |= {
-        f"grey_{name}": value for name, value in summarize(grey, truth).items() if name in ("psnr_pooled", "ab_mae")
-    }
+    with torch.autocast(truth.device.type, enabled=False):  # figures are exact, whatever the network runs in
+        grey = grey_baseline(truth)
+        figures = summarize(measure(outputs, truth)) | {"fd_ab": frechet_distance(coarse_ab(outputs), coarse_ab(truth))}
+        baseline = summarize(measure(grey, truth))
+    figures |= {f"grey_{name}": baseline[name] for name in ("psnr_pooled", "ab_mae")}
     return figures, {"grey": grey[:8], "output": outputs[:8], "truth": truth[:8]}
 
 

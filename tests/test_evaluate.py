@@ -3,39 +3,97 @@
 import json
 import os
 import re
-import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import torch
+from huggingface_hub import ModelCard
 from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
 
+from colorgan import Colorizer
+from colorgan.cards import update_figures, update_readme
+from colorgan.data import load_images
 from colorgan.hub import BUNDLED, bundled_generators
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = os.environ.get("COLORGAN_CIFAR10")
+FIGURES = [
+    *("psnr", "psnr_pooled", "ssim", "ab_mae", "ciede2000", "acc@2", "acc@5", "auc_rebalanced"),
+    *("colorfulness", "delta_colorfulness", "fd", "fid"),  # no top1: cat and cup are not the classes of CIFAR-10
+]
 
 
 def evaluate(*options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "train/evaluate.py", *map(str, options)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
-def test_a_table_and_a_picture_of_all_bundled_models(photo_dataset: Path, tmp_path: Path):
-    result = evaluate("--dataset_name", photo_dataset, "--output_dir", tmp_path / "out", "--rows", 3)
+class Inception(torch.nn.Module):
+    """The interface of the TorchScript network, not the network: its features are the means of three channels."""
+
+    def forward(self, images: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        return images.float().mean((2, 3))
+
+
+@pytest.fixture(scope="module")
+def out(photo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an evaluation of all bundled models writes."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    weights = folder / "inception.pt"
+    torch.jit.script(Inception()).save(weights)
+    options = ("--output_dir", folder / "out", "--rows", 3, "--inception_weights", weights)
+    result = evaluate("--dataset_name", photo_dataset, *options)
     assert result.returncode == 0, result.stderr
-    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert "144/144" in result.stderr  # the progress bar came to its end
+    return folder / "out"
+
+
+def test_a_table_of_all_bundled_models(out: Path):
+    record = json.loads((out / "metrics.json").read_text())
     assert record["num_images"] == 24
     assert record["num_grey_removed"] == 0
     assert list(record["rows"]) == ["grey", "mean", "unet", "cgan", "nogan", "truth"]
-    assert record["rows"]["truth"]["ab_mae"] == 0
+    for row in record["rows"].values():
+        assert list(row) == FIGURES
+    assert record["rows"]["truth"]["ab_mae"] == record["rows"]["truth"]["fd"] == 0
     assert record["rows"]["grey"]["colorfulness"] < 1 < record["rows"]["unet"]["colorfulness"]
-    table = (tmp_path / "out" / "table.md").read_text()
+    assert 0 < record["intervals"]["unet"]["ab_mae"] < 0.5 * record["rows"]["unet"]["ab_mae"]
+    assert list(record["classes"]["unet"]) == ["cat", "cup"]
+    table = (out / "table.md").read_text()
     assert re.search(r"^\| unet \| \d+\.\d\d \|", table, re.MULTILINE)
-    picture = Image.open(tmp_path / "out" / "comparison.png")
+    assert re.search(r"^\| unet \| \d+\.\d\d ± \d+\.\d\d \|", table, re.MULTILINE)
+    assert "## ab_mae of each class" in table
+
+
+def test_every_image_is_in_the_parquet_file(out: Path, photo_dataset: Path):
+    """What stands there of an image is what scikit-image finds; the mean over images is the table's figure."""
+    table = pq.read_table(out / "images.parquet").to_pandas()
+    assert len(table) == 6 * 24
+    truth = load_images(photo_dataset, "test")
+    rows = table[table["row"] == "cgan"]
+    assert rows["label"].tolist() == truth.labels.tolist()
+    assert rows["index"].tolist() == list(range(24))
+    output = Colorizer.from_pretrained("cgan").colorize_batch(truth.images)
+    expected = [peak_signal_noise_ratio(*pair) for pair in zip(truth.images.numpy(), output.numpy(), strict=True)]
+    assert rows["psnr"].to_numpy() == pytest.approx(np.array(expected), abs=0.01)
+    record = json.loads((out / "metrics.json").read_text())
+    assert rows["psnr"].mean() == pytest.approx(record["rows"]["cgan"]["psnr"], abs=1e-3)
+    of_cats = rows[rows["label"] == 0]["ab_mae"].mean()
+    assert of_cats == pytest.approx(record["classes"]["cgan"]["cat"]["ab_mae"], abs=1e-3)
+
+
+def test_pictures(out: Path):
+    picture = Image.open(out / "comparison.png")
     assert picture.width == 5 * 100 + 4  # grey, unet, cgan, nogan, truth
     assert picture.height == 24 + 3 * 100
+    for name in ("best-unet", "worst-unet", "best-nogan", "worst-nogan"):
+        assert Image.open(out / f"{name}.png").size == (3 * 100 + 4, 24 + 3 * 100)
 
 
 def test_figure_makes_only_the_picture(photo_dataset: Path, tmp_path: Path):
@@ -44,25 +102,67 @@ def test_figure_makes_only_the_picture(photo_dataset: Path, tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["comparison.png"]
 
 
-def test_bad_options_get_one_sentence(photo_dataset: Path):
-    for options in (["--models", "nowhere"], ["--models", "unet", "--dataset_name", "./nowhere"]):
-        result = evaluate(*options)
+def test_bad_options_get_one_sentence(tmp_path: Path):
+    (tmp_path / "weights.pt").write_bytes(b"no network")
+    for options in (["nowhere"], ["unet", "--dataset_name", "./nowhere"], ["unet", "--inception_weights", tmp_path]):
+        result = evaluate("--models", *options)
         assert result.returncode == 1
         assert re.fullmatch(r"evaluate.py: .*\.\n", result.stderr)
 
 
+def test_cards_and_readme_get_the_figures(out: Path, tmp_path: Path):
+    """A second writing replaces the first; what people wrote around it stays."""
+    record = json.loads((out / "metrics.json").read_text())
+    shutil.copytree(BUNDLED / "unet", tmp_path / "unet")
+    card = tmp_path / "unet" / "README.md"
+    card.write_text(card.read_text() + "\nWritten by hand.\n")
+    for _ in range(2):
+        update_figures(tmp_path / "unet", record, "unet")
+    text = card.read_text()
+    assert text.count("On the 24 images") == 1
+    assert "On the 9887 images" in text  # figures of other data sets stay
+    assert text.endswith("Written by hand.\n")
+    assert f"| unet | {record['rows']['unet']['psnr']:.2f} |" in text
+    results = ModelCard.load(card).data.eval_results
+    written = {result.metric_type: result for result in results if record["dataset"] in result.dataset_name}
+    assert written["ab_mae"].metric_value == pytest.approx(record["rows"]["unet"]["ab_mae"], abs=1e-4)
+    assert written["ab_mae"].dataset_split == "test"
+    assert written["ab_mae"].dataset_args["num_images"] == 24
+    assert written["ab_mae"].metric_args["command"] == record["command"]
+
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n<!-- figures: {record['dataset']} test -->\nold\n<!-- end of figures -->\nafter\n")
+    update_readme(readme, record)
+    text = readme.read_text()
+    assert re.fullmatch(r"before\n<!-- .* -->\nOn the 24 images(.|\n)*\| truth \|.*\n\n<!-- .* -->\nafter\n", text)
+    assert "old" not in text
+
+
 @pytest.mark.skipif(not CIFAR10, reason="COLORGAN_CIFAR10 names no folder with CIFAR-10")
-@pytest.mark.parametrize("name", bundled_generators())
-def test_the_figures_of_the_card_come_out_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The command in the card, on all test images, gives the row that stands in the card."""
-    card = (BUNDLED / name / "README.md").read_text(encoding="utf-8")
-    command = re.search(r"`python (train/evaluate\.py .*)`", card).group(1).split()
-    command[command.index("--dataset_name") + 1] = CIFAR10
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", [*command, "--output_dir", str(tmp_path)])
-    runpy.run_path(command[0], run_name="__main__")
+def test_the_figures_of_the_cards_come_out_again(tmp_path: Path):
+    """The command in the cards, on all test images, gives what stands there, in the table and in model-index."""
+    begin, end = "<!-- figures: ../shared/cifar10 test -->", "<!-- end of figures -->"
+    cards = {name: (BUNDLED / name / "README.md").read_text(encoding="utf-8") for name in bundled_generators()}
+    tables = {name: card.partition(begin)[2].partition(end)[0] for name, card in cards.items()}
+    (command,) = {re.search(r"`python train/evaluate\.py (.*)`", table).group(1) for table in tables.values()}
+    options = command.split()
+    options[options.index("--dataset_name") + 1] = CIFAR10
+    result = evaluate(*options, "--output_dir", tmp_path)
+    assert result.returncode == 0, result.stderr
     fresh = json.loads((tmp_path / "metrics.json").read_text())
-    assert f"On the {fresh['num_images']} images" in card
-    for row in ("grey", name):
-        written = [float(cell) for cell in re.search(rf"^\| {row} \|(.*)\|$", card, re.MULTILINE).group(1).split("|")]
-        assert written == pytest.approx(list(fresh["rows"][row].values()), abs=0.06)  # other processors round otherwise
+    images = pq.read_table(tmp_path / "images.parquet").to_pandas()
+    for name, table in tables.items():
+        assert f"On the {fresh['num_images']} images" in table
+        for row in ("grey", name, "truth"):
+            cells = re.search(rf"^\| {row} \|(.*)\|$", table, re.MULTILINE).group(1).split("|")
+            written = [float(cell) for cell in cells]
+            expected = list(fresh["rows"][row].values())
+            assert written == pytest.approx(expected, abs=0.06)  # other processors round otherwise
+        results = ModelCard(cards[name]).data.eval_results
+        index = {r.metric_type: r.metric_value for r in results if r.dataset_name == "CIFAR-10 (../shared/cifar10)"}
+        assert index == pytest.approx(fresh["rows"][name], abs=0.05)
+        assert index["ab_mae"] == pytest.approx(images[images["row"] == name]["ab_mae"].mean(), abs=0.01)
+    evaluator = (BUNDLED / "evaluator" / "README.md").read_text(encoding="utf-8")
+    measured = float(re.search(r"test_top1 ([\d.]+)", evaluator).group(1))
+    assert measured == pytest.approx(fresh["rows"]["truth"]["top1"], abs=0.1)
+    assert measured >= 88

@@ -6,7 +6,7 @@ import torch
 from colorgan.models import Classifier, Discriminator, Generator
 
 
-@pytest.mark.parametrize("architecture", ["residual", "seed"])
+@pytest.mark.parametrize("architecture", ["residual", "seed", "classic"])
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 47), (5, 100)])
 def test_the_generator_takes_any_size(architecture: str, size: tuple[int, int]):
     generator = Generator(architecture, width=8).eval()
@@ -15,9 +15,10 @@ def test_the_generator_takes_any_size(architecture: str, size: tuple[int, int]):
     assert chroma.abs().max() <= 1
 
 
-def test_the_seed_recipe_has_its_parameters():
-    count = sum(p.numel() for p in Generator("seed", 64).parameters())
-    assert round(count / 1e6, 2) == 16.65
+@pytest.mark.parametrize(("architecture", "millions"), [("seed", 16.65), ("classic", 34.52)])
+def test_the_literature_s_networks_have_their_parameters(architecture: str, millions: float):
+    count = sum(p.numel() for p in Generator(architecture, 64).parameters())
+    assert round(count / 1e6, 2) == millions
 
 
 @pytest.mark.parametrize("build", [Generator, Discriminator])

@@ -133,6 +133,19 @@ def test_the_seed_preset_runs_at_64_pixels_in_bf16(script: str, images: Path, tm
     assert json.loads((tmp_path / "seed" / "config.json").read_text())["architecture"] == "seed"
 
 
+def test_a_network_begins_from_and_learns_from_others(images: Path, tmp_path: Path):
+    """The literature's network by its preset, then on from its checkpoint, with shifts, alone and with a teacher."""
+    train("unet", tmp_path / "first", images, "--preset", "m4mbo-ae", "--max_train_steps", 2)
+    assert json.loads((tmp_path / "first" / "config.json").read_text())["architecture"] == "classic"
+    options = ["--generator", tmp_path / "first", "--augmentation", "shift", "--max_train_steps", 2]
+    train("unet", tmp_path / "alone", images, *options)
+    train("unet", tmp_path / "taught", images, *options, "--teachers", tmp_path / "first")
+    alone, taught = (json.loads((tmp_path / name / "training.json").read_text()) for name in ("alone", "taught"))
+    assert taught["config"]["teachers"] == str(tmp_path / "first")
+    assert taught["figures"]["psnr_pooled"] != alone["figures"]["psnr_pooled"]
+    assert Colorizer.from_pretrained(tmp_path / "taught").generator.network.head.in_channels == 8
+
+
 def test_training_learns(images: Path, tmp_path: Path):
     train("unet", tmp_path / "run", images, "--max_train_steps", 60, "--validation_steps", 30)
     record = json.loads((tmp_path / "run" / "training.json").read_text())

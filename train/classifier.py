@@ -1,20 +1,30 @@
-"""Train the classifier whose features serve NoGAN's feature loss.
+"""Train a classifier: the one whose features serve NoGAN's feature loss, or the evaluation's.
 
 accelerate launch train/classifier.py --output_dir runs/classifier
+accelerate launch train/classifier.py --preset evaluator --output_dir runs/evaluator
+
+They differ in architecture and seed, so that no network is trained on what later measures it.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import DatasetError, ImageSet, load_images, shift
 from colorgan.models import Classifier
-from colorgan.training import Run, run_script
+from colorgan.script import run_script
+from colorgan.training import Run
+
+PRESETS = {
+    "default": {},
+    "evaluator": {"architecture": "residual", "num_train_epochs": 15, "seed": 1},
+}
 
 
 @dataclass
@@ -22,7 +32,9 @@ class ClassifierConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/classifier"), "folder for the checkpoint and training states")
     num_train_epochs: int = option(8, "passes over the training images")
     learning_rate: float = option(3e-3, "peak learning rate")
+    architecture: Literal["plain", "residual"] = option("plain", "shape of the classifier")
     width: int = option(32, "channels of the first stage")
+    classifier: str | None = option(None, "checkpoint to begin from, instead of random weights")
     weight_decay: float = option(0.05, "of AdamW")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
 
@@ -33,7 +45,10 @@ def main(config: ClassifierConfig) -> None:
     if batches.images.labels is None:
         raise DatasetError(f"{config.dataset_name} has no column label, which a classifier needs.")
 
-    classifier = Classifier(int(batches.images.labels.max()) + 1, config.width)
+    if config.classifier:
+        classifier = Classifier.from_pretrained(config.classifier)
+    else:
+        classifier = Classifier(int(batches.images.labels.max()) + 1, config.width, config.architecture)
     average = run.average(classifier)
     optimizer = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     classifier, optimizer = run.prepare(classifier, optimizer)
@@ -62,15 +77,16 @@ def test_accuracy(classifier: Classifier, run: Run) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def accuracy(classifier: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Top-1 accuracy in per cent, on true colours and on the same images made grey."""
+def accuracy(classifier: Classifier, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Top-1 accuracy in per cent, seen both ways, on true colours and on the same images made grey."""
     correct = {"top1": 0, "top1_grey": 0}
     for images, labels in zip(validation.images.split(500), validation.labels.split(500), strict=True):
         lightness, chroma = lightness_and_chroma(images.float() / 255)
         for name, colours in (("top1", chroma), ("top1_grey", torch.zeros_like(chroma))):
-            correct[name] += (classifier(lightness, colours).argmax(1) == labels).sum().item()
+            logits = classifier.head(classifier.embed_both_ways(lightness, colours))
+            correct[name] += (logits.argmax(1) == labels).sum().item()
     return {name: 100 * count / len(validation) for name, count in correct.items()}, {}
 
 
 if __name__ == "__main__":
-    run_script(main, parse_config(ClassifierConfig, {"default": {}}, __doc__))
+    run_script(main, parse_config(ClassifierConfig, PRESETS, __doc__))

@@ -1,24 +1,32 @@
-"""Measure colourizers on a data set, beside grey and beside the images' mean colour; write a table and a picture.
+"""Measure colourizers on a data set, beside grey and beside the images' mean colour; write tables and pictures.
 
 python train/evaluate.py --models unet cgan nogan --dataset_name uoft-cs/cifar10 --output_dir runs/evaluation
+
+Into the output folder come metrics.json and table.md (every figure, its 95 % interval, each class), images.parquet
+(every figure of every image), comparison.png, and for each model its best and worst images.
 """
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-from torch import Tensor
 
-from colorgan.cards import update_figures
-from colorgan.color import rgb_to_lab
-from colorgan.data import DatasetError, ImageSet, load_images
+from colorgan.cards import update_figures, update_readme
+from colorgan.data import DatasetError, ImageSet, is_grey, load_images
+from colorgan.evaluation import Evaluator, Row, by_class, evaluate, figures, intervals
 from colorgan.figure import save_grid
 from colorgan.hub import CheckpointError, bundled_generators, locate
-from colorgan.metrics import constant_baseline, grey_baseline, markdown_table, summarize
+from colorgan.metrics import FIGURES, grey_baseline, markdown_table
 from colorgan.models import Generator
 from colorgan.validation import colorize_all
+
+PER_CLASS = ("ab_mae", "colorfulness", "top1")  # the figures of each class in table.md; metrics.json has them all
+README = Path(__file__).parent.parent / "README.md"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,44 +34,69 @@ def main(argv: list[str] | None = None) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         generators = {name: Generator.from_pretrained(name) for name in options.models}
-        images, greys = load_images(options.dataset_name, options.split).without_grey()
-        if options.max_images:
-            images = images[torch.arange(min(options.max_images, len(images)))]
-        images = images.to(device)
+        evaluator = None if options.figure else Evaluator(device, options.inception_weights)
+        images = load_images(options.dataset_name, options.split)
+        index = torch.nonzero(~is_grey(images.images)).squeeze(1)
+        greys = len(images) - len(index)
+        index = index[: options.max_images]
+        images = images[index].to(device)
         save_comparison(options, images, generators)
-        if not options.figure:
-            measure(options, images, greys, generators)
-    except (CheckpointError, DatasetError) as error:
+        if options.figure:
+            return
+        rows = evaluate(images, generators, evaluator)
+        record = write_figures(options, images, greys, rows)
+        write_images(options, images, index, rows)
+        for name in generators:
+            save_extremes(options, name, images, rows)
+        if options.update_cards:
+            update_cards(options, record, images, rows)
+    except (CheckpointError, DatasetError, ValueError) as error:
         sys.exit(f"evaluate.py: {error}")
 
 
-def measure(options: argparse.Namespace, images: ImageSet, greys: int, generators: dict[str, Generator]) -> None:
-    """Write metrics.json and table.md; with --update_cards also the cards of the bundled checkpoints."""
-    truth = images.images
-    rows = {
-        "grey": summarize(grey_baseline(truth), truth),
-        "mean": summarize(constant_baseline(truth, mean_ab(truth)), truth),
-        **{name: summarize(colorize_all(generator, truth), truth) for name, generator in generators.items()},
-        "truth": summarize(truth, truth),
-    }
+def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, rows: dict[str, Row]) -> dict:
+    """Write metrics.json and table.md; gives what the former holds."""
+    truth = rows["truth"]
     record = {
         "dataset": options.dataset_name,
         "split": options.split,
         "num_images": len(images),
         "num_grey_removed": greys,
-        "rows": rows,
+        "command": command(options),
+        "rows": {name: figures(row, truth) for name, row in rows.items()},
+        "intervals": {name: intervals(row, truth) for name, row in rows.items()},
+        "classes": {name: by_class(row, images) for name, row in rows.items()},
     }
     (options.output_dir / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
-    table = markdown_table(rows)
-    (options.output_dir / "table.md").write_text(table + "\n")
-    print(
-        f"{options.dataset_name}, {options.split}: {len(images)} images, {greys} exactly grey ones left out\n\n{table}"
-    )
-    if options.update_cards:
-        for name in set(generators) & set(bundled_generators()):
-            command = f"python train/evaluate.py --models {name} --dataset_name {options.dataset_name}"
-            command += "" if options.split == "test" else f" --split {options.split}"
-            update_figures(locate(name), record, name, command)
+    table = markdown_table(record["rows"])
+    heading = f"{options.dataset_name}, {options.split}: {len(images)} images, {greys} exactly grey ones left out"
+    print(f"{heading}\n\n{table}")
+    sections = [f"{heading}\n\n{table}", f"## 95 % intervals\n\n{markdown_table(record['rows'], record['intervals'])}"]
+    sections += [class_table(name, record["classes"]) for name in PER_CLASS if name in record["rows"]["grey"]]
+    sections += ["## Figures\n\n" + "\n".join(f"- {name}: {FIGURES[name][1]}" for name in record["rows"]["grey"])]
+    (options.output_dir / "table.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return record
+
+
+def class_table(figure: str, classes: dict[str, dict[str, dict[str, float]]]) -> str:
+    """One figure of each class: a row for each model, a column for each class."""
+    names = list(classes["grey"])
+    lines = [f"## {figure} of each class\n", f"| | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
+    for row, values in classes.items():
+        lines.append(f"| {row} | " + " | ".join(f"{values[c][figure]:.{FIGURES[figure][0]}f}" for c in names) + " |")
+    return "\n".join(lines)
+
+
+def write_images(options: argparse.Namespace, images: ImageSet, index: torch.Tensor, rows: dict[str, Row]) -> None:
+    """Write images.parquet: a line for each row and image, with the image's index in its split, and every figure."""
+    tables = []
+    for name, row in rows.items():
+        columns = {"row": pa.array([name] * len(images)), "index": index.numpy()}
+        if images.labels is not None:
+            columns["label"] = images.labels.cpu().numpy()
+        columns |= {figure: row.columns[figure].cpu().numpy() for figure in FIGURES if figure in row.columns}
+        tables.append(pa.table(columns))
+    pq.write_table(pa.concat_tables(tables), options.output_dir / "images.parquet", compression="zstd")
 
 
 def save_comparison(options: argparse.Namespace, images: ImageSet, generators: dict[str, Generator]) -> None:
@@ -76,10 +109,32 @@ def save_comparison(options: argparse.Namespace, images: ImageSet, generators: d
     print(f"Wrote {path}.")
 
 
-def mean_ab(images: Tensor) -> Tensor:
-    """Mean a and b (2,) over all pixels of uint8 images (N, 3, H, W), Lab units."""
-    parts = [rgb_to_lab(part.float() / 255)[:, 1:].sum((0, 2, 3), dtype=torch.float64) for part in images.split(1000)]
-    return (torch.stack(parts).sum(0) / (images[:, 0].numel())).float()
+def save_extremes(options: argparse.Namespace, name: str, images: ImageSet, rows: dict[str, Row]) -> None:
+    """The images a model colours best and worst: those whose ab error falls most below grey's, or rises above it."""
+    gain = rows["grey"].columns["ab_mae"] - rows[name].columns["ab_mae"]
+    order = gain.argsort(descending=True)
+    for which, chosen in (("best", order[: options.rows]), ("worst", order.flip(0)[: options.rows])):
+        columns = {"grey": rows["grey"].outputs, name: rows[name].outputs, "truth": images.images}
+        path = options.output_dir / f"{which}-{name.strip('./').replace('/', '-')}.png"
+        save_grid(path, {title: stack[chosen] for title, stack in columns.items()}, cell=96)
+
+
+def update_cards(options: argparse.Namespace, record: dict, images: ImageSet, rows: dict[str, Row]) -> None:
+    """Write the figures into the bundled checkpoints' cards, with a sample picture beside, and into README's table."""
+    for name in set(options.models) & set(bundled_generators()):
+        update_figures(locate(name), record, name)
+        columns = {"grey": rows["grey"].outputs, name: rows[name].outputs, "truth": images.images}
+        save_grid(locate(name) / "sample.png", {title: stack[:8] for title, stack in columns.items()}, cell=64)
+    if README.is_file():
+        update_readme(README, record)
+
+
+def command(options: argparse.Namespace) -> str:
+    """The command that gives these figures again; what it writes besides does not matter."""
+    words = ["python", "train/evaluate.py", "--models", *options.models, "--dataset_name", options.dataset_name]
+    words += [] if options.split == "test" else ["--split", options.split]
+    words += ["--max_images", str(options.max_images)] if options.max_images else []
+    return shlex.join(words)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -89,11 +144,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", default="test", help="split to measure on (default: test)")
     parser.add_argument("--output_dir", type=Path, default=Path("runs/evaluation"), help="folder for what is written")
     parser.add_argument("--max_images", type=int, help="measure on the first few images only")
+    parser.add_argument("--inception_weights", type=Path, help="TorchScript Inception network, for a column fid")
     parser.add_argument("--figure", action="store_true", help="make only the picture")
-    parser.add_argument("--rows", type=int, default=8, help="images in the picture")
-    parser.add_argument("--seed", type=int, default=0, help="which images the picture shows")
-    parser.add_argument("--update_cards", action="store_true", help="write the figures into bundled checkpoints' cards")
-    return parser.parse_args(argv)
+    parser.add_argument("--rows", type=int, default=8, help="images in each picture")
+    parser.add_argument("--seed", type=int, default=0, help="which images the comparison shows")
+    parser.add_argument("--update_cards", action="store_true", help="write the figures into bundled cards and README")
+    options = parser.parse_args(argv)
+    for name in ("max_images", "rows"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1, not {getattr(options, name)}.")
+    return options
 
 
 if __name__ == "__main__":

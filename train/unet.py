@@ -13,9 +13,11 @@ import torch
 
 from colorgan.color import lightness_and_chroma
 from colorgan.config import TrainingConfig, option, parse_config
+from colorgan.data import shift
 from colorgan.losses import RECONSTRUCTION
-from colorgan.models import new_generator
-from colorgan.training import Run, run_script
+from colorgan.models import Generator, new_generator
+from colorgan.script import run_script
+from colorgan.training import Run
 
 PRESETS = {
     "default": {},
@@ -27,16 +29,20 @@ PRESETS = {
         "learning_rate": 2e-4,
         "weight_decay": 0.0,
     },
+    # the size of M4mbo's auto encoder (2023), on our lightness and chroma instead of mean grey and RGB
+    "m4mbo-ae": {"architecture": "classic", "width": 64, "loss": "mse", "learning_rate": 1e-3, "weight_decay": 0.0},
 }
 
 
 @dataclass
 class UNetConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, samples and training states")
-    architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
+    architecture: Literal["residual", "seed", "classic"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of its first stage")
     generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
+    teachers: str | None = option(None, "checkpoints, separated by commas, whose mean prediction is half of the target")
     loss: Literal["mse", "l1", "huber"] = option("mse", "error of the chroma")
+    augmentation: Literal["none", "shift"] = option("none", "of the training images, besides flips")
     weight_decay: float = option(0.01, "of AdamW")
 
 
@@ -45,6 +51,7 @@ def main(config: UNetConfig) -> None:
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
 
+    teachers = [Generator.from_pretrained(name).to(run.device) for name in (config.teachers or "").split(",") if name]
     generator = new_generator(config.generator, config.architecture, config.width)
     average = run.average(generator)
     optimizer = torch.optim.AdamW(
@@ -54,7 +61,10 @@ def main(config: UNetConfig) -> None:
 
     generator.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(rgb)
+        lightness, chroma = lightness_and_chroma(shift(rgb) if config.augmentation == "shift" else rgb)
+        if teachers:  # networks that err differently agree on less noise than one truth has (Hinton et al. 2015)
+            with torch.no_grad(), run.accelerator.autocast():
+                chroma = (chroma + sum(teacher(lightness) for teacher in teachers) / len(teachers)) / 2
         with run.accelerator.accumulate(generator):
             loss = reconstruction(generator(lightness), chroma)
             run.accelerator.backward(loss)
