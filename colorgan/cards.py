@@ -89,7 +89,8 @@ def write_training_card(folder: Path, record: dict, jpeg: bool = False) -> None:
 
 def _training(record: dict) -> str:
     config, images = record["config"], record["images"]
-    shown = {name: value for name, value in config.items() if not name.startswith(NO_HYPER_PARAMETERS)}
+    hidden = (*NO_HYPER_PARAMETERS, *(("architecture", "width") if config.get("generator") else ()))  # those of another
+    shown = {name: value for name, value in config.items() if not name.startswith(hidden)}
     figures = {name: value for name, value in record["figures"].items() if name not in ("step", "seconds")}
     return f"""## Training
 
@@ -115,17 +116,18 @@ def update_figures(folder: Path, record: dict, name: str) -> None:
     text = card.text if SAMPLE in card.text else card.text.replace("```python", f"{SAMPLE}\n```python", 1)
     if _begin(record) not in text:
         before, data, after = text.partition("## Data\n")
-        text = f"{before.rstrip()}\n\n{_begin(record)}\n{END}\n\n{data}{after}"
+        heading = "" if "## Figures\n" in text else "## Figures\n\n"
+        text = f"{before.rstrip()}\n\n{heading}{_begin(record)}\n{END}\n\n{data}{after}"
     rows = {row: values for row, values in record["rows"].items() if row in ("grey", "mean", name, "truth")}
-    dataset = f"CIFAR-10 ({record['dataset']})"
-    others = [result for result in card.data.eval_results or [] if result.dataset_name != dataset]
+    others = [result for result in card.data.eval_results or [] if result.dataset_config != record["dataset"]]
     card.data.model_name = f"colorgan {name}"
     card.data.eval_results = others + [
         EvalResult(
             task_type="image-to-image",
             task_name="colorization",
             dataset_type="uoft-cs/cifar10",
-            dataset_name=dataset,
+            dataset_name=f"CIFAR-10 ({record['dataset']})",
+            dataset_config=record["dataset"],  # results are told apart by this, not by the name
             dataset_split=record["split"],
             dataset_args={key: record[key] for key in ("num_images", "num_grey_removed")},
             metric_type=figure,
