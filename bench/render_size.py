@@ -6,7 +6,7 @@ Below 1 is better than leaving the photograph grey. Rows like 16+32 fuse what is
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
 saturation brings about. Run it again when the checkpoints change, and put the best size into `RENDER_SIZE` in
 colorgan/colorizer.py, which is seen together with its half. 16+32 was the best of two sizes at equal colourfulness with
-every bundled model, 3 to 6 % better than 32 on Kodak 1 to 12; a third size gained nothing.
+every bundled model, 1 to 6 % better than 32 on Kodak 1 to 12; a third size gained nothing.
 """
 
 import argparse
