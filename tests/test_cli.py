@@ -158,7 +158,7 @@ def test_info_version_and_help(model: str, capsys) -> None:
     assert cli.main(["info", model]) == 0
     shown = capsys.readouterr().out
     assert "Generator with" in shown
-    assert "architecture: " in shown
+    assert "architecture: residual" in shown
     assert "width: 8" in shown
     assert cli.main(["info", "no-such-model"]) == 1
     assert "There is no checkpoint no-such-model" in capsys.readouterr().err
