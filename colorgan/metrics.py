@@ -112,6 +112,11 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
     return squared.clamp(min=0).sqrt()
 
 
+def ab_error(lab1: Tensor, lab2: Tensor) -> Tensor:
+    """Mean absolute error of a and b in each image, Lab units."""
+    return (lab1 - lab2)[:, 1:].abs().flatten(1).mean(1)
+
+
 def colorfulness(images: Tensor) -> Tensor:
     """Colourfulness of each image (Hasler and Suesstrunk 2003, eq. 9: signed rg and yb, RGB in 0..255)."""
     red, green, blue = images.float().flatten(2).unbind(1)
@@ -199,7 +204,7 @@ def measure(output: Tensor, truth: Tensor, weights: Tensor | None = None, batch_
                 "squared_error": mse,
                 "psnr": psnr_from(mse),
                 "ssim": ssim(y, x),
-                "ab_mae": (lab_y - lab_x)[:, 1:].abs().flatten(1).mean(1),
+                "ab_mae": ab_error(lab_y, lab_x),
                 "ciede2000": ciede2000(lab_y, lab_x).flatten(1).mean(1),
                 "acc@2": 100 * accuracy(lab_y, lab_x, 2),
                 "acc@5": 100 * accuracy(lab_y, lab_x, 5),

@@ -3,9 +3,19 @@
 import torch
 from torch import Tensor, nn
 
+from colorgan.color import rgb_to_lab
 from colorgan.colorizer import Colorizer
 from colorgan.data import ImageSet
-from colorgan.metrics import coarse_ab, frechet_distance, grey_baseline, measure, summarize
+from colorgan.metrics import (
+    ab_error,
+    coarse_ab,
+    frechet_distance,
+    grey_baseline,
+    measure,
+    psnr_from,
+    squared_error,
+    summarize,
+)
 from colorgan.models import Generator
 
 
@@ -16,8 +26,8 @@ def evaluate_generator(generator: nn.Module, validation: ImageSet) -> tuple[dict
     with torch.autocast(truth.device.type, enabled=False):  # figures are exact, whatever the network runs in
         grey = grey_baseline(truth)
         figures = summarize(measure(outputs, truth)) | {"fd_ab": frechet_distance(coarse_ab(outputs), coarse_ab(truth))}
-        baseline = summarize(measure(grey, truth))
-    figures |= {f"grey_{name}": baseline[name] for name in ("psnr_pooled", "ab_mae")}
+        figures["grey_psnr_pooled"] = psnr_from(squared_error(grey, truth).mean()).item()
+        figures["grey_ab_mae"] = ab_error(rgb_to_lab(grey.float() / 255), rgb_to_lab(truth.float() / 255)).mean().item()
     return figures, {"grey": grey[:8], "output": outputs[:8], "truth": truth[:8]}
 
 
