@@ -31,10 +31,6 @@ DATA = """## Data
 CIFAR-10 (Krizhevsky 2009): pictures of 32x32 pixels of ten kinds of things, found on the web in 2008 by the names of
 these things, labels checked by hand. Exactly grey ones were left out. It was drawn from the 80 Million Tiny Images,
 which their authors withdrew in 2020 for offensive pictures and labels among them.
-{note}"""
-JPEG_NOTE = """
-This copy is JPEG (quality 75, 4:2:0, so chroma has half the resolution): against the true pixels PSNR 30.0 dB and a
-mean difference of 2.86 in a and b.
 """
 LIMITS = """## Limits
 
@@ -58,11 +54,8 @@ END = "<!-- end of figures -->"
 SAMPLE = "![grey, output, truth](sample.png)\n"
 
 
-def write_training_card(folder: Path, record: dict, jpeg: bool = False) -> None:
-    """Write README.md for a checkpoint folder from the record of its training (its `training.json`).
-
-    `jpeg` says that the data set was the JPEG copy of CIFAR-10 that the bundled checkpoints were trained on.
-    """
+def write_training_card(folder: Path, record: dict) -> None:
+    """Write README.md for a checkpoint folder from the record of its training (its `training.json`)."""
     script = Path(record["command"].split()[2]).stem  # accelerate launch train/unet.py ...
     kind = "evaluator" if record["config"].get("preset") == "evaluator" else script
     colourizes = script != "classifier"
@@ -80,7 +73,7 @@ def write_training_card(folder: Path, record: dict, jpeg: bool = False) -> None:
         SAMPLE if (folder / "sample.png").is_file() else "",
         usage.format(name=folder.name),
         _training(record),
-        DATA.format(note=JPEG_NOTE if jpeg else ""),
+        DATA,
         LIMITS if colourizes else "",
         CITATION,
     ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoCard, constants
 
 from colorgan.hub import bundled_names
-from colorgan.remote import HUB_ERRORS, patiently, reason
+from colorgan.remote import ANSWER, HUB_ERRORS, patiently, reason
 
 ROOT = Path(__file__).parent.parent
 PRELOADED = "config.json,model.safetensors,README.md"  # fetched when the Space is built
@@ -60,12 +60,12 @@ def deploy(space: str, models: list[str], *, private: bool = False) -> str:
             if name not in bundled_names():
                 repo, _, revision = name.partition("@")
                 doing = f"The model {name}"
-                if patiently(partial(api.model_info, repo, revision=revision or None)).private:
+                if patiently(partial(api.model_info, repo, revision=revision or None, timeout=ANSWER)).private:
                     private_models.add(name)
         doing = f"The Space {space}"
         options = {"repo_type": "space", "space_sdk": "gradio", "private": private or None, "exist_ok": True}
         patiently(partial(api.create_repo, space, **options))
-        if private and not patiently(partial(api.repo_info, space, repo_type="space")).private:
+        if private and not patiently(partial(api.repo_info, space, repo_type="space", timeout=ANSWER)).private:
             raise DeployError(f"The Space {space} is there already and public: make it private there first.")
         patiently(partial(_commit, api, space, space_files(models, private_models)))
     except HUB_ERRORS as error:

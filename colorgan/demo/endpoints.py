@@ -6,6 +6,7 @@ from typing import Literal
 
 import gradio as gr
 
+from colorgan.colorizer import RENDER_SIZE
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, MAX_SATURATION, RENDER_SIZES, Jobs, title
 from colorgan.demo.visitors import photo_input, photos_input, refusal
 from colorgan.photo import PhotoError
@@ -43,13 +44,13 @@ def saturation_choice(**options: object) -> gr.Slider:
     return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info="How strong the colours are.", **options)
 
 
-def render_size_choice(size: int, **options: object) -> gr.Slider:
+def render_size_choice(**options: object) -> gr.Slider:
     """How large the network sees the photograph."""
     info = "How many pixels the network sees: more is bolder."
-    return gr.Slider(*RENDER_SIZES, size, step=16, label="Render size", info=info, **options)
+    return gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options)
 
 
-def add_endpoints(jobs: Jobs, render_size: int) -> None:
+def add_endpoints(jobs: Jobs) -> None:
     """/colorize, /colorize_batch, /sample and /compare, with their types; called inside the page's Blocks."""
 
     @said
@@ -111,7 +112,7 @@ def add_endpoints(jobs: Jobs, render_size: int) -> None:
     with gr.Row(visible=False):
         photo = photo_input(label="Photograph")
         photos = photos_input(label="Photographs")
-        model, saturation, size = model_choice(jobs), saturation_choice(), render_size_choice(render_size)
+        model, saturation, size = model_choice(jobs), saturation_choice(), render_size_choice()
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
         seed = gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed")
         count = gr.Slider(1, MAX_SAMPLES, 6, step=1, label="How many")

@@ -8,7 +8,6 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from colorgan.colorizer import RENDER_SIZE
 from colorgan.demo.about import about
 from colorgan.demo.endpoints import (
     add_endpoints,
@@ -47,7 +46,7 @@ def build(jobs: Jobs, sources: dict[str, str], notices: list[str]) -> gr.Blocks:
             _sample_tab(jobs, tab)
         with gr.Tab("Models") as tab:
             _models_tab(jobs, sources, examples[0], tab)
-        add_endpoints(jobs, RENDER_SIZE)
+        add_endpoints(jobs)
     return page
 
 
@@ -102,7 +101,7 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
                 model = model_choice(jobs, ALL_MODELS, visible=len(jobs.models) > 1)
                 with gr.Row():
                     saturation = saturation_choice(min_width=220)
-                    size = render_size_choice(RENDER_SIZE, min_width=220)
+                    size = render_size_choice(min_width=220)
             download = _download(jobs.colorize(examples[0]))
     gr.on(
         [photo.change, model.change, saturation.change, size.change],
@@ -136,7 +135,7 @@ def _album_tab(jobs: Jobs) -> None:
             )
             with gr.Group():
                 model = model_choice(jobs, visible=len(jobs.models) > 1)
-                saturation, size = saturation_choice(), render_size_choice(RENDER_SIZE)
+                saturation, size = saturation_choice(), render_size_choice()
             again = gr.Button("Colourize again")
         with gr.Column(scale=3, min_width=300):
             progress = gr.HTML(_progress(None), elem_id="progress")
