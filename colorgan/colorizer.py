@@ -34,6 +34,7 @@ class Colorizer:
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
+        self.precision = torch.float16 if self.device.type == "cuda" else torch.float32  # of the network's arithmetic
         self.generator = generator.eval().to(self.device, memory_format=torch.channels_last)
 
     @classmethod
@@ -104,8 +105,9 @@ class Colorizer:
         The mean of what the network says of the picture and of its mirror image.
         """
         x = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
-        chroma = (self.generator(x) + self.generator(x.flip(-1)).flip(-1)) / 2
-        return chroma.to(lightness.device)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            chroma = (self.generator(x) + self.generator(x.flip(-1)).flip(-1)) / 2
+        return chroma.float().to(lightness.device)
 
     @torch.inference_mode()
     def colorize_batch(self, rgb: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ class TrainingConfig:
     ema_decay: float = option(0.999, "decay of the moving average of the weights, which is what is kept")
     seed: int = option(0, "of weights, split, order, flips and noise")
     # performance
-    mixed_precision: Literal["no", "bf16", "fp16"] = option("no", "bf16 is faster on recent processors and GPUs")
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = option("auto", "auto: bf16 where the hardware has it")
+    compile: bool = option(False, "torch.compile the networks: slow to begin, then faster steps on a GPU")
     # output
     validation_steps: int = option(1000, "optimizer steps between validations")
     checkpointing_steps: int = option(1000, "optimizer steps between training states to resume from")

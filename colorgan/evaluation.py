@@ -54,7 +54,7 @@ class Evaluator:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Features (N, D) by the figure they serve, and the classes seen (N,), of uint8 images (N, 3, H, W)."""
-        embedded = self.classifier.embed_both_ways(*lightness_and_chroma(images.float() / 255))
+        embedded = self.classifier.embed(*lightness_and_chroma(images.float() / 255))
         features = {"fd": embedded}
         if self.inception is not None:
             features["fid"] = self.inception(images, return_features=True)

@@ -259,10 +259,6 @@ class Classifier(nn.Module, Checkpoint):
         """The last features, averaged over the picture, (N, 8 * width): what the logits are a linear function of."""
         return self.features(lightness, chroma)[-1].mean((2, 3))
 
-    def embed_both_ways(self, lightness: Tensor, chroma: Tensor) -> Tensor:
-        """The mean of `embed` for the picture and for its mirror image, which is more exact: what evaluation uses."""
-        return (self.embed(lightness, chroma) + self.embed(lightness.flip(-1), chroma.flip(-1))) / 2
-
     def forward(self, lightness: Tensor, chroma: Tensor) -> Tensor:
         return self.head(self.embed(lightness, chroma))
 

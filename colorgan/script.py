@@ -40,6 +40,14 @@ def hardware(device: torch.device) -> str:
     return f"{threads} CPU thread" + ("s" if threads > 1 else "")
 
 
+def fastest_precision(device: torch.device) -> str:
+    """`bf16` where the device computes in it, which is faster and as exact in the end; else `no`."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.12 and later
+    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else "no"
+
+
 def create_repo(config: Config) -> Config:
     """Make the repo that will take the checkpoint before training: a bad token costs a second, not a night."""
     name = config.hub_model_id or config.output_dir.resolve().name

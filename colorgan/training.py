@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import ProjectConfiguration, set_seed
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.utils import ProjectConfiguration, parse_flag_from_env, set_seed
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -27,7 +28,7 @@ from colorgan.config import TrainingConfig
 from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
 from colorgan.figure import save_grid
 from colorgan.hub import Checkpoint
-from colorgan.script import command_of, hardware, publish
+from colorgan.script import command_of, fastest_precision, hardware, publish
 from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
 from colorgan.validation import evaluate_generator
 
@@ -39,6 +40,9 @@ class Run:
     """One training run: where it is, what it has seen, and all it needs to be stopped and resumed bit for bit."""
 
     def __init__(self, config: TrainingConfig, evaluate: Evaluate | None = None):
+        if config.mixed_precision == "auto":  # and so it is recorded
+            device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device  # as Accelerator finds it
+            config = replace(config, mixed_precision=fastest_precision(device))
         self.config, self.evaluate = config, evaluate or evaluate_generator
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
@@ -61,6 +65,9 @@ class Run:
         self._optimizers: list[torch.optim.Optimizer] = []
         self._recent: list[dict[str, Tensor]] = []  # losses since the last report
         set_seed(config.seed)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # every batch has the same shape
+            torch.set_float32_matmul_precision("high")  # TF32 where no half precision is asked for
 
     # data
 
@@ -115,6 +122,9 @@ class Run:
         prepared = [self.accelerator.prepare(item) for item in objects]
         self._modules = [item for item in prepared if isinstance(item, nn.Module)]
         self._optimizers = [item for item in prepared if not isinstance(item, nn.Module)]
+        if self.config.compile:
+            for module in self._modules:
+                module.compile()
         self.accelerator.register_for_checkpointing(_Progress(self))
         if self.resume_folder:
             load_state(self.accelerator, self.resume_folder)
@@ -212,9 +222,8 @@ class Run:
                 buffer.copy_(part.view_as(buffer))
 
     def _report_losses(self) -> None:
-        names = list(dict.fromkeys(name for losses in self._recent for name in losses))
-        columns = ([losses[name].float() for losses in self._recent if name in losses] for name in names)
-        means = torch.stack([torch.stack(column).mean() for column in columns])
+        names = self._recent[0].keys()
+        means = torch.stack([torch.stack([losses[name].float() for losses in self._recent]).mean() for name in names])
         values = dict(zip(names, self.accelerator.reduce(means, "mean").tolist(), strict=True))
         self._recent.clear()
         for name, value in values.items():
@@ -244,10 +253,6 @@ class Run:
     def stop_early(self) -> None:
         """Make the next step the last one; any process may decide it."""
         self._enough = True
-
-    def mean(self, loss: Tensor) -> float:
-        """The mean of a loss over all processes, for decisions that all of them must take alike."""
-        return self.accelerator.reduce(loss.detach(), "mean").item()
 
     def _agree_to_stop(self) -> None:
         """Stop when any process wants to; several ask each other only when losses are reported, to save waiting."""

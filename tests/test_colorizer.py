@@ -153,6 +153,18 @@ def test_several_render_sizes_are_fused_as_strong_as_the_largest(colorizer: Colo
         colorizer.predict(photo, render_size=[])
 
 
+@pytest.mark.parametrize("model", ["unet", "cgan", "nogan"])
+def test_half_precision_changes_pictures_by_less_than_one_step_on_average(model: str) -> None:
+    crops = [skimage.data.astronaut(), skimage.data.chelsea()[:300, :300], skimage.data.coffee()[:400, :400]]
+    images = torch.stack([torch.from_numpy(crop).permute(2, 0, 1)[:, :256:8, :256:8] for crop in crops])
+    colorizer = Colorizer.from_pretrained(model, device="cpu")
+    assert colorizer.precision == torch.float32  # on a GPU it is float16
+    exact = colorizer.colorize_batch(images).float()
+    colorizer.precision = torch.float16
+    half = colorizer.colorize_batch(images).float()
+    assert 0 < (half - exact).abs().mean() < 0.1
+
+
 def test_many_pictures_are_those_of_one_after_another(colorizer: Colorizer) -> None:
     pictures = [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.chelsea()[:200], skimage.data.rocket()] * 2
     together = list(colorizer.colorize_many(pictures, batch_size=3))

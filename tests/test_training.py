@@ -22,6 +22,7 @@ from skimage import data
 
 from colorgan import Colorizer
 from colorgan.models import Classifier
+from colorgan.script import fastest_precision
 
 ROOT = Path(__file__).parent.parent
 PYTHON = [sys.executable]
@@ -144,6 +145,27 @@ def test_a_network_begins_from_and_learns_from_others(images: Path, tmp_path: Pa
     figures = {json.loads((tmp_path / name / "training.json").read_text())["figures"]["ab_mae"] for name in options}
     assert len(figures) == 3  # each of them made a difference
     assert Colorizer.from_pretrained(tmp_path / "taught").generator.network.head.in_channels == 8
+
+
+def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_path: Path):
+    train("classifier", tmp_path / "first", images, "--max_train_steps", 2)
+    begin = ["--classifier", tmp_path / "first", "--max_train_steps", 2]
+    for name, more in {"again": [], "taught": ["--teacher", tmp_path / "first"]}.items():
+        train("classifier", tmp_path / name, images, *begin, *more)
+    assert not same_weights(tmp_path / "again/model.safetensors", tmp_path / "taught/model.safetensors")
+
+
+def test_compiled_and_automatic_precision_give_the_same_figures(images: Path, tmp_path: Path):
+    figures = {}
+    for name, options in {"plain": ["--mixed_precision", "no"], "auto": [], "compiled": ["--compile"]}.items():
+        train("unet", tmp_path / name, images, "--architecture", "seed", "--max_train_steps", 4, *options)
+        record = json.loads((tmp_path / name / "training.json").read_text())
+        figures[name] = record["figures"]["ab_mae"]
+        if name != "plain":  # what was chosen is what is recorded
+            assert record["config"]["mixed_precision"] == fastest_precision(torch.device("cpu"))
+    assert figures["auto"] == pytest.approx(figures["plain"], abs=0.02)
+    assert figures["compiled"] == pytest.approx(figures["plain"], abs=0.02)
+    assert figures["compiled"] != figures["auto"]  # or nothing was compiled
 
 
 def test_training_learns(images: Path, tmp_path: Path):

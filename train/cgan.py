@@ -63,8 +63,8 @@ def main(config: CGANConfig) -> None:
     discriminator = Discriminator(config.discriminator_architecture, config.discriminator_width)
     average = run.average(generator)
     betas = (config.beta1, config.beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), config.learning_rate, betas)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), config.discriminator_learning_rate, betas)
+    optimizer_g = torch.optim.Adam(generator.parameters(), config.learning_rate, betas, fused=True)
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), config.discriminator_learning_rate, betas, fused=True)
     generator, discriminator, optimizer_g, optimizer_d = run.prepare(generator, discriminator, optimizer_g, optimizer_d)
 
     generator.train()

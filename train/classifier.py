@@ -35,6 +35,7 @@ class ClassifierConfig(TrainingConfig):
     architecture: Literal["plain", "residual"] = option("plain", "shape of the classifier")
     width: int = option(32, "channels of the first stage")
     classifier: str | None = option(None, "checkpoint to begin from, instead of random weights")
+    teacher: str | None = option(None, "checkpoint to learn from, instead of the labels")
     weight_decay: float = option(0.05, "of AdamW")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
 
@@ -49,15 +50,25 @@ def main(config: ClassifierConfig) -> None:
         classifier = Classifier.from_pretrained(config.classifier)
     else:
         classifier = Classifier(int(batches.images.labels.max()) + 1, config.width, config.architecture)
+    teacher = Classifier.from_pretrained(config.teacher).to(run.device) if config.teacher else None
     average = run.average(classifier)
-    optimizer = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        classifier.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     classifier, optimizer = run.prepare(classifier, optimizer)
 
     classifier.train()
     for rgb, labels in run.steps(batches):
         lightness, chroma = lightness_and_chroma(shift(rgb))
+        target, smoothing = labels, config.label_smoothing
+        if teacher:  # one look learns what the teacher sees in two, between the images as well (Beyer et al. 2022)
+            share = torch.rand((), device=run.device)
+            lightness, chroma = (share * x + (1 - share) * x.roll(1, 0) for x in (lightness, chroma))
+            with torch.no_grad(), run.accelerator.autocast():
+                logits = teacher(lightness, chroma) + teacher(lightness.flip(-1), chroma.flip(-1))
+            target, smoothing = (logits.float() / 2).softmax(1), 0.0
         with run.accelerator.accumulate(classifier):
-            loss = F.cross_entropy(classifier(lightness, chroma), labels, label_smoothing=config.label_smoothing)
+            loss = F.cross_entropy(classifier(lightness, chroma), target, label_smoothing=smoothing)
             run.accelerator.backward(loss)
             optimizer.step()
             optimizer.zero_grad()
@@ -78,13 +89,12 @@ def test_accuracy(classifier: Classifier, run: Run) -> dict[str, float]:
 
 @torch.inference_mode()
 def accuracy(classifier: Classifier, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Top-1 accuracy in per cent, seen both ways, on true colours and on the same images made grey."""
+    """Top-1 accuracy in per cent on true colours and on the same images made grey."""
     correct = {"top1": 0, "top1_grey": 0}
     for images, labels in zip(validation.images.split(500), validation.labels.split(500), strict=True):
         lightness, chroma = lightness_and_chroma(images.float() / 255)
         for name, colours in (("top1", chroma), ("top1_grey", torch.zeros_like(chroma))):
-            logits = classifier.head(classifier.embed_both_ways(lightness, colours))
-            correct[name] += (logits.argmax(1) == labels).sum().item()
+            correct[name] += (classifier(lightness, colours).argmax(1) == labels).sum().item()
     return {name: 100 * count / len(validation) for name, count in correct.items()}, {}
 
 

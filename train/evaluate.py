@@ -23,6 +23,7 @@ from colorgan.figure import save_grid
 from colorgan.hub import CheckpointError, bundled_generators, locate
 from colorgan.metrics import FIGURES, grey_baseline, markdown_table
 from colorgan.models import Generator
+from colorgan.strips import one_core_threads
 from colorgan.validation import colorize_all
 
 PER_CLASS = ("ab_mae", "colorfulness", "top1")  # the figures of each class in table.md; metrics.json has them all
@@ -56,16 +57,21 @@ def main(argv: list[str] | None = None) -> None:
 
 def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, rows: dict[str, Row]) -> dict:
     """Write metrics.json and table.md; gives what the former holds."""
-    truth = rows["truth"]
+
+    def describe(row: Row) -> tuple[dict, dict, dict]:
+        return figures(row, rows["truth"]), intervals(row, rows["truth"]), by_class(row, images)
+
+    with one_core_threads(torch.get_num_threads()) as pool:
+        described = dict(zip(rows, pool.map(describe, rows.values()), strict=True))
     record = {
         "dataset": options.dataset_name,
         "split": options.split,
         "num_images": len(images),
         "num_grey_removed": greys,
         "command": command(options),
-        "rows": {name: figures(row, truth) for name, row in rows.items()},
-        "intervals": {name: intervals(row, truth) for name, row in rows.items()},
-        "classes": {name: by_class(row, images) for name, row in rows.items()},
+        "rows": {name: parts[0] for name, parts in described.items()},
+        "intervals": {name: parts[1] for name, parts in described.items()},
+        "classes": {name: parts[2] for name, parts in described.items()},
     }
     (options.output_dir / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
     table = markdown_table(record["rows"])

@@ -48,7 +48,7 @@ class NoGANConfig(TrainingConfig):
     critic_learning_rate: float = option(5e-4, "peak learning rate of stage 2")
     joint_steps: int = option(1500, "optimizer steps of stage 3")
     joint_learning_rate: float = option(2e-4, "peak learning rate of stage 3")
-    critic_threshold: float = option(1.3, "stage 3 trains the generator only while the critic's loss is below this")
+    critic_threshold: float = option(1.3, "stage 3 heeds the critic only while its loss is below this")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,7 +127,7 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
     generator = new_generator(start, config.architecture, config.width)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
-    optimizer = torch.optim.AdamW(generator.parameters(), config.learning_rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(generator.parameters(), config.learning_rate, betas=(0.9, 0.99), fused=True)
     generator, optimizer = run.prepare(generator, optimizer)
 
     generator.train()
@@ -166,7 +166,7 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
 
     critic = Discriminator(width=config.discriminator_width)
     average = run.average(critic)
-    optimizer = torch.optim.Adam(critic.parameters(), config.critic_learning_rate, (0.5, 0.99))
+    optimizer = torch.optim.Adam(critic.parameters(), config.critic_learning_rate, (0.5, 0.99), fused=True)
     critic, optimizer = run.prepare(critic, optimizer)
 
     critic.train()
@@ -194,8 +194,8 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
     critic = Discriminator.from_pretrained(critic_start)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
-    optimizer_g = torch.optim.Adam(generator.parameters(), config.joint_learning_rate, (0.5, 0.99))
-    optimizer_c = torch.optim.Adam(critic.parameters(), config.joint_learning_rate, (0.5, 0.99))
+    optimizer_g = torch.optim.Adam(generator.parameters(), config.joint_learning_rate, (0.5, 0.99), fused=True)
+    optimizer_c = torch.optim.Adam(critic.parameters(), config.joint_learning_rate, (0.5, 0.99), fused=True)
     generator, critic, optimizer_g, optimizer_c = run.prepare(generator, critic, optimizer_g, optimizer_c)
 
     generator.train()
@@ -209,18 +209,17 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
             optimizer_c.step()
             optimizer_c.zero_grad()
 
-            losses = {"critic": loss_c}
-            if run.mean(loss_c) < config.critic_threshold:  # a critic that has been fooled must learn before it teaches
-                with run.frozen(critic) as judge:
-                    losses["adversarial"] = generator_loss("bce", judge(lightness, generated))
-                losses["l1"] = F.l1_loss(generated, chroma)
-                with run.accelerator.autocast():
-                    losses["feature"] = feature_loss(classifier, lightness, generated, chroma)
-                near = losses["l1"] + config.lambda_feature * losses["feature"]
-                run.accelerator.backward(losses["adversarial"] + config.lambda_l1 * near)
-                optimizer_g.step()
-                optimizer_g.zero_grad()
-        figures = run.end_step(**losses)
+            with run.frozen(critic) as judge:
+                loss_adversarial = generator_loss("bce", judge(lightness, generated))
+            heeded = loss_c.detach() < config.critic_threshold  # a critic that was fooled must learn before it teaches
+            loss_l1 = F.l1_loss(generated, chroma)
+            with run.accelerator.autocast():
+                loss_feature = feature_loss(classifier, lightness, generated, chroma)
+            near = loss_l1 + config.lambda_feature * loss_feature
+            run.accelerator.backward(heeded * loss_adversarial + config.lambda_l1 * near)
+            optimizer_g.step()
+            optimizer_g.zero_grad()
+        figures = run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
         if figures and figures is min(run.history, key=lambda past: past["fd_ab"]):
             average.save_pretrained(config.output_dir / "best")
     best = min(run.history, key=lambda past: past["fd_ab"])

@@ -55,7 +55,7 @@ def main(config: UNetConfig) -> None:
     generator = new_generator(config.generator, config.architecture, config.width)
     average = run.average(generator)
     optimizer = torch.optim.AdamW(
-        generator.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        generator.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
     )
     generator, optimizer = run.prepare(generator, optimizer)
 
