@@ -122,7 +122,7 @@ def time_script(script: str, arguments: list[str], seconds: float, profiler=None
     TimedRun.seconds_wanted, TimedRun.profiler = seconds, profiler
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(module, "Run", TimedRun):
         arguments = [*arguments, "--output_dir", folder]
-        if "joint" in arguments:  # begins from what earlier stages left
+        if {"critic", "joint"} & set(arguments):  # these stages begin from what earlier ones left
             Generator().save_pretrained(f"{folder}/start")
             Discriminator().save_pretrained(f"{folder}/critic")
             arguments += ["--generator", f"{folder}/start"]

@@ -1,0 +1,39 @@
+"""The training benchmarks time the scripts themselves; only that they run and count right is tested, never speed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from colorgan.models import Generator
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+
+def time_script(*arguments: str) -> dict[str, float | str]:
+    command = [sys.executable, str(BENCH / "measuring.py"), *arguments, "--train_batch_size", "8"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_step_is_timed_and_its_operations_counted() -> None:
+    result = time_script("unet", "0.2", "--architecture", "seed", "--width", "16")
+    generator, lightness = Generator("seed", 16).train(), torch.zeros(8, 1, 32, 32)
+    with FlopCounterMode(display=False) as counter:
+        generator(lightness).sum().backward()
+    to_lab = 2 * 3 * 3 * 32 * 32  # a 3x3 matrix for each pixel
+    assert result["flops_per_image"] == counter.get_total_flops() / 8 + to_lab
+    assert result["images_per_s"] > 0
+    assert result["memory"] > 50e6
+
+
+@pytest.mark.parametrize("stage", ["generator", "critic", "joint"])
+def test_each_stage_of_nogan_can_be_timed(stage: str) -> None:
+    assert time_script("nogan", "0.2", "--stage", stage)["images_per_s"] > 0
