@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
-from colorgan.models import Classifier
+from colorgan.models import Classifier, Discriminator
 from colorgan.script import fastest_precision
 
 ROOT = Path(__file__).parent.parent
@@ -196,6 +196,19 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
           "--generator", tmp_path / "nogan/generator", "--critic", tmp_path / "nogan/critic")  # fmt: skip
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "alone/model.safetensors")
+
+
+def test_a_critics_averaged_spectral_norms_are_mended_before_it_is_judged():
+    critic = Discriminator(width=8).eval()
+    inputs = torch.rand(4, 1, 32, 32), torch.rand(4, 2, 32, 32)
+    logits = critic(*inputs)
+    for name, buffer in critic.named_buffers():
+        if name.endswith(("_u", "_v")):
+            buffer.mul_(0.3)  # as the mean of vectors that turned
+    assert not torch.allclose(critic(*inputs), logits, atol=0.1)
+    images = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8)
+    runpy.run_path(str(ROOT / "train" / "nogan.py"))["accuracy"](critic, images, images)
+    assert torch.allclose(critic.eval()(*inputs), logits, atol=0.1)
 
 
 def test_tensorboard_gets_losses_figures_and_samples(images: Path, tmp_path: Path):

@@ -149,14 +149,10 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
 def train_critic(config: NoGANConfig, start: str) -> Run:
     """Stage 2: the generator's colours are made once, and a binary classifier learns to tell them from true ones."""
 
-    def accuracy(critic: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
-        right = 0
-        for truth, generated in zip(validation.images.split(500), validation_generated.split(500), strict=True):
-            right += (critic(*lightness_and_chroma(truth.float() / 255)).mean((1, 2, 3)) > 0).sum().item()
-            right += (critic(*lightness_and_chroma(generated.float() / 255)).mean((1, 2, 3)) <= 0).sum().item()
-        return {"accuracy": 50 * right / len(validation)}, {}
+    def evaluate(critic: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+        return {"accuracy": accuracy(critic, validation.images, validation_generated)}, {}
 
-    run = Run(config, evaluate=accuracy)
+    run = Run(config, evaluate=evaluate)
     batches = run.load_data()
     generator = Generator.from_pretrained(start)
     with run.accelerator.autocast():
@@ -184,6 +180,21 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
             run.stop_early()
     run.finish(average)
     return run
+
+
+@torch.no_grad()
+def accuracy(critic: nn.Module, truth: Tensor, generated: Tensor) -> float:
+    """Per cent of uint8 images (N, 3, H, W), true and generated ones, that the critic takes for what they are.
+
+    It is put into training mode, in which spectral norms are found: a moving average of singular vectors is no
+    singular vector.
+    """
+    critic.train()
+    right = 0
+    for real, false in zip(truth.split(500), generated.split(500), strict=True):
+        right += (critic(*lightness_and_chroma(real.float() / 255)).mean((1, 2, 3)) > 0).sum().item()
+        right += (critic(*lightness_and_chroma(false.float() / 255)).mean((1, 2, 3)) <= 0).sum().item()
+    return 50 * right / len(truth)
 
 
 def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
