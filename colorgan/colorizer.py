@@ -22,6 +22,7 @@ from colorgan.upsample import shrink
 RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `python bench/render_size.py`
 LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
+PRECISION = {"cuda": torch.float16}  # of the network's arithmetic, else float32; bfloat16 is about ten times as far off
 
 RenderSize = int | Sequence[int]
 Source, Result = TypeVar("Source"), TypeVar("Result")
@@ -34,7 +35,7 @@ class Colorizer:
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
-        self.precision = torch.float16 if self.device.type == "cuda" else torch.float32  # of the network's arithmetic
+        self.precision = PRECISION.get(self.device.type, torch.float32)
         self.generator = generator.eval().to(self.device, memory_format=torch.channels_last)
 
     @classmethod
