@@ -59,7 +59,7 @@ class TimedRun(Run):
     def load_data(self) -> Batches:
         size, batch = self.config.resolution, self.config.train_batch_size
         generator = torch.Generator().manual_seed(0)
-        count = max(2048 * 32 * 32 // size**2, 2 * batch * self.accelerator.num_processes)
+        count = max(2048 * 32 * 32 // size**2, 2 * batch * self.accelerator.num_processes, 100)
         images = torch.randint(256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
         labels = torch.randint(10, (count,), generator=generator)
         pictures = ImageSet(images, labels, [str(i) for i in range(10)]).to(self.device)

@@ -3,13 +3,12 @@
     python bench/peers.py [--batch_size 64] [--seconds 10] [--repeats 3]
 
 The peers' way, written from its description (karoly-hars/GAN_image_colorizing and others): PNG files, read, turned to
-Lab and augmented one by one by scikit-image in a DataLoader's workers; the same two networks (16.65 M parameters and a
-discriminator of the seed preset) in float32 and the default memory layout; losses read at every step. Ours is
+Lab and augmented one by one by scikit-image in a DataLoader's four workers; the same two networks (16.65 M parameters
+and a discriminator of the seed preset) in float32 and the default memory layout; losses read at every step. Ours is
 `train/cgan.py --preset seed`. They take turns, so that what else the machine does falls on both.
 """
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -80,10 +79,7 @@ def peers_way(folder: Path, batch_size: int, seconds: float) -> float:
     discriminator = Discriminator("seed", 64).to(device).train()
     optimizer_g = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
-    workers = min(os.cpu_count() or 1, 8)
-    loader = DataLoader(
-        Files(folder), batch_size, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=True
-    )
+    loader = DataLoader(Files(folder), batch_size, shuffle=True, num_workers=4, drop_last=True)
     steps, began = 0, 0.0
     while True:
         for batch in loader:

@@ -48,7 +48,8 @@ def main() -> None:
         for row, unit in enumerate(("images/s", "memory, MB")):
             axis, figures = axes[row, column], [point[row] for point in points]
             axis.plot(values, figures, "o-")
-            axis.set(xscale="log", yscale="log", xticks=values, xticklabels=values, ylabel=unit)
+            axis.set(xscale="log", xticks=values, xticklabels=values, ylabel=unit)
+            axis.set_ylim(bottom=0)
             axis.minorticks_off()
         axes[1, column].set_xlabel(name.removeprefix("train_").replace("_", " "))
     plt.savefig(options.output, dpi=110)

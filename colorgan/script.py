@@ -1,5 +1,6 @@
 """How a training script begins and ends: its repo on the Hub, its command for the record, its errors in a sentence."""
 
+import ctypes
 import os
 import shlex
 import sys
@@ -14,6 +15,8 @@ from colorgan.config import Config, TrainingConfig
 from colorgan.data import DatasetError
 from colorgan.hub import CheckpointError, create, push
 from colorgan.states import TrainingError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def command_of(argv: list[str]) -> str:
@@ -46,6 +49,19 @@ def fastest_precision(device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     able = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.12 and later
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else "no"
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep what tensors free, up to 32 MB each, for the next step's.
+
+    By default glibc gives large blocks back to the system, which then clears every page anew: a tenth of a CPU's step.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    except (OSError, AttributeError):
+        pass  # another C library
 
 
 def create_repo(config: Config) -> Config:

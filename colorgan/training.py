@@ -28,7 +28,7 @@ from colorgan.config import TrainingConfig
 from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
 from colorgan.figure import save_grid
 from colorgan.hub import Checkpoint
-from colorgan.script import command_of, fastest_precision, hardware, publish
+from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, publish
 from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
 from colorgan.validation import evaluate_generator
 
@@ -68,6 +68,8 @@ class Run:
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # every batch has the same shape
             torch.set_float32_matmul_precision("high")  # TF32 where no half precision is asked for
+        else:
+            keep_freed_memory()
 
     # data
 
