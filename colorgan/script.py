@@ -54,7 +54,7 @@ def fastest_precision(device: torch.device) -> str:
 def keep_freed_memory() -> None:
     """Make the C library keep what tensors free, up to 32 MB each, for the next step's.
 
-    By default glibc gives large blocks back to the system, which then clears every page anew: a tenth of a CPU's step.
+    By default glibc gives large blocks back to the system, which clears every page anew when they are wanted again.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
