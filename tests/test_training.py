@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
-from colorgan.models import Classifier, Discriminator
+from colorgan.models import Classifier
 from colorgan.script import fastest_precision
 
 ROOT = Path(__file__).parent.parent
@@ -158,14 +158,15 @@ def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_pa
 def test_compiled_and_automatic_precision_give_the_same_figures(images: Path, tmp_path: Path):
     figures = {}
     for name, options in {"plain": ["--mixed_precision", "no"], "auto": [], "compiled": ["--compile"]}.items():
-        train("unet", tmp_path / name, images, "--architecture", "seed", "--max_train_steps", 4, *options)
+        common = ["--architecture", "seed", "--max_train_steps", 4]
+        printed = train("unet", tmp_path / name, images, *common, *options, TORCH_LOGS="graph_code")
+        assert ("TRACED GRAPH" in printed) == (name == "compiled")
         record = json.loads((tmp_path / name / "training.json").read_text())
         figures[name] = record["figures"]["ab_mae"]
         if name != "plain":  # what was chosen is what is recorded
             assert record["config"]["mixed_precision"] == fastest_precision(torch.device("cpu"))
     assert figures["auto"] == pytest.approx(figures["plain"], abs=0.02)
     assert figures["compiled"] == pytest.approx(figures["plain"], abs=0.02)
-    assert figures["compiled"] != figures["auto"]  # or nothing was compiled
 
 
 def test_training_learns(images: Path, tmp_path: Path):
@@ -187,6 +188,10 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
         for stage in ("generator", "critic", "joint")
     }
     assert "accuracy" in stages["critic"]["figures"]
+    # the critic that was trained is judged and kept, not an average: spectral norms cannot be averaged
+    trained = load_file(tmp_path / "nogan" / "critic" / "checkpoint-000003" / "model.safetensors")
+    kept = load_file(tmp_path / "nogan" / "critic" / "model.safetensors")
+    assert all(np.array_equal(kept[name], trained[name].astype(kept[name].dtype)) for name in kept)
     distances = [figures["fd_ab"] for figures in stages["joint"]["validation"]]
     assert stages["joint"]["figures"]["fd_ab"] == min(distances)
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "nogan/joint/best/model.safetensors")
@@ -196,19 +201,6 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
           "--generator", tmp_path / "nogan/generator", "--critic", tmp_path / "nogan/critic")  # fmt: skip
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "alone/model.safetensors")
-
-
-def test_a_critics_averaged_spectral_norms_are_mended_before_it_is_judged():
-    critic = Discriminator(width=8).eval()
-    inputs = torch.rand(4, 1, 32, 32), torch.rand(4, 2, 32, 32)
-    logits = critic(*inputs)
-    for name, buffer in critic.named_buffers():
-        if name.endswith(("_u", "_v")):
-            buffer.mul_(0.3)  # as the mean of vectors that turned
-    assert not torch.allclose(critic(*inputs), logits, atol=0.1)
-    images = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8)
-    runpy.run_path(str(ROOT / "train" / "nogan.py"))["accuracy"](critic, images, images)
-    assert torch.allclose(critic.eval()(*inputs), logits, atol=0.1)
 
 
 def test_tensorboard_gets_losses_figures_and_samples(images: Path, tmp_path: Path):

@@ -80,10 +80,11 @@ def main(config: NoGANConfig) -> None:
 def stage_config(config: NoGANConfig, stage: str) -> NoGANConfig:
     """The options of one stage: a folder of its own, and for the stages that count in steps their number."""
     folder = config.output_dir / stage
-    steps, rate = {
-        "generator": (config.max_train_steps, config.learning_rate),
-        "critic": (config.critic_steps, config.critic_learning_rate),
-        "joint": (config.joint_steps, config.joint_learning_rate),
+    steps, rate, ema_decay = {
+        "generator": (config.max_train_steps, config.learning_rate, config.ema_decay),
+        # no average: the mean of a spectral norm's singular vectors is no singular vector
+        "critic": (config.critic_steps, config.critic_learning_rate, 0.0),
+        "joint": (config.joint_steps, config.joint_learning_rate, config.ema_decay),
     }[stage]
     if steps and config.max_train_steps:
         steps = min(steps, config.max_train_steps)
@@ -95,6 +96,7 @@ def stage_config(config: NoGANConfig, stage: str) -> NoGANConfig:
         output_dir=folder,
         max_train_steps=steps,
         learning_rate=rate,
+        ema_decay=ema_decay,
         resume_from_checkpoint=resume,
         push_to_hub=False,
     )
@@ -149,10 +151,15 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
 def train_critic(config: NoGANConfig, start: str) -> Run:
     """Stage 2: the generator's colours are made once, and a binary classifier learns to tell them from true ones."""
 
-    def evaluate(critic: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
-        return {"accuracy": accuracy(critic, validation.images, validation_generated)}, {}
+    @torch.no_grad()
+    def accuracy(critic: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+        right = 0
+        for truth, generated in zip(validation.images.split(500), validation_generated.split(500), strict=True):
+            right += (critic(*lightness_and_chroma(truth.float() / 255)).mean((1, 2, 3)) > 0).sum().item()
+            right += (critic(*lightness_and_chroma(generated.float() / 255)).mean((1, 2, 3)) <= 0).sum().item()
+        return {"accuracy": 50 * right / len(validation)}, {}
 
-    run = Run(config, evaluate=evaluate)
+    run = Run(config, evaluate=accuracy)
     batches = run.load_data()
     generator = Generator.from_pretrained(start)
     with run.accelerator.autocast():
@@ -180,21 +187,6 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
             run.stop_early()
     run.finish(average)
     return run
-
-
-@torch.no_grad()
-def accuracy(critic: nn.Module, truth: Tensor, generated: Tensor) -> float:
-    """Per cent of uint8 images (N, 3, H, W), true and generated ones, that the critic takes for what they are.
-
-    It is put into training mode, in which spectral norms are found: a moving average of singular vectors is no
-    singular vector.
-    """
-    critic.train()
-    right = 0
-    for real, false in zip(truth.split(500), generated.split(500), strict=True):
-        right += (critic(*lightness_and_chroma(real.float() / 255)).mean((1, 2, 3)) > 0).sum().item()
-        right += (critic(*lightness_and_chroma(false.float() / 255)).mean((1, 2, 3)) <= 0).sum().item()
-    return 50 * right / len(truth)
 
 
 def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
