@@ -1,7 +1,8 @@
 #!/bin/sh
 # Every speed benchmark of training and inference, one after another, on whatever device there is:
+#   pip install -c constraints.txt -e ".[train,bench]"
 #   sh bench/all.sh FOLDER_OF_CIFAR10 > speed.md
-# On two CPU cores about three quarters of an hour; pictures are written to docs/.
+# The folder is absolute or seen from the project's root; a picture is written to docs/.
 set -e
 cd "$(dirname "$0")/.."
 data="${1:-uoft-cs/cifar10}"

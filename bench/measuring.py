@@ -46,14 +46,13 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 
 class Enough(Exception):
-    """The clock has seen enough of a training script."""
+    """The clock has seen enough of a training script; holds what it saw."""
 
 
 class TimedRun(Run):
     """A run on random pictures that counts the operations of one step, times many and leaves its script."""
 
     seconds_wanted = 5.0
-    result: dict[str, float | str]
     profiler = None
 
     def load_data(self) -> Batches:
@@ -90,15 +89,14 @@ class TimedRun(Run):
             if self.profiler:
                 self.profiler.stop()
             images = self.config.train_batch_size * self.accelerator.num_processes
-            type(self).result = {
-                "images_per_s": images / seconds,
-                "flops_per_image": self._counter.get_total_flops() / self.config.train_batch_size,
-                "memory": _memory(self.device),
-                "precision": self.config.mixed_precision,
-                "processes": self.accelerator.num_processes,
-                "device": str(self.device.type),
-            }
-            raise Enough
+            raise Enough(
+                {
+                    "images_per_s": images / seconds,
+                    "flops_per_image": self._counter.get_total_flops() / self.config.train_batch_size,
+                    "memory": _memory(self.device),
+                    "precision": self.config.mixed_precision,
+                }
+            )
 
     def _agreed(self, enough: bool) -> bool:
         if self.accelerator.num_processes == 1:
@@ -130,8 +128,8 @@ def time_script(script: str, arguments: list[str], seconds: float, profiler=None
         presets = getattr(module, "PRESETS", {"default": {}})
         try:
             module.main(parse_config(config_class, presets, "", arguments))
-        except Enough:
-            return TimedRun.result
+        except Enough as enough:
+            return enough.args[0]
     raise RuntimeError(f"train/{script}.py ended before its step was timed.")
 
 

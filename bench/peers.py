@@ -1,6 +1,6 @@
 """The seed cGAN's joint step, our way and the way of those who trained it before, in the same run.
 
-    python bench/peers.py [--batch_size 64] [--seconds 10] [--repeats 3]
+    python bench/peers.py [--seconds 10]
 
 The peers' way, written from its description (karoly-hars/GAN_image_colorizing and others): PNG files, read, turned to
 Lab and augmented one by one by scikit-image in a DataLoader's four workers; the same two networks (16.65 M parameters
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from colorgan.models import Discriminator, Generator
 
-LAMBDA_L1 = 100.0
+LAMBDA_L1, BATCH, REPEATS = 100.0, 64, 3
 
 
 class Files(Dataset):
@@ -47,20 +47,18 @@ class Files(Dataset):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
-    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         write_crops(Path(folder))
-        for _ in range(options.repeats):
-            theirs = peers_way(Path(folder), options.batch_size, options.seconds)
-            arguments = ("--preset", "seed", "--train_batch_size", str(options.batch_size))
+        for _ in range(REPEATS):
+            theirs = peers_way(Path(folder), options.seconds)
+            arguments = ("--preset", "seed", "--train_batch_size", str(BATCH))
             ours = in_new_process("cgan", *arguments, seconds=options.seconds)["images_per_s"]
             ratios.append(ours / theirs)
             print(f"the peers' way {theirs:.1f} images/s, ours {ours:.1f}: {ratios[-1]:.2f} times as fast", flush=True)
-    print(f"median of {options.repeats}: {statistics.median(ratios):.2f} times as fast")
+    print(f"median of {REPEATS}: {statistics.median(ratios):.2f} times as fast")
 
 
 def write_crops(folder: Path) -> None:
@@ -72,14 +70,14 @@ def write_crops(folder: Path) -> None:
                 Image.fromarray(picture[top : top + 32, left : left + 32]).save(folder / f"{name}-{top}-{left}.png")
 
 
-def peers_way(folder: Path, batch_size: int, seconds: float) -> float:
+def peers_way(folder: Path, seconds: float) -> float:
     """Images a second of the joint step, after three steps to warm up."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator = Generator("seed", 64).to(device).train()
     discriminator = Discriminator("seed", 64).to(device).train()
     optimizer_g = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
-    loader = DataLoader(Files(folder), batch_size, shuffle=True, num_workers=4, drop_last=True)
+    loader = DataLoader(Files(folder), BATCH, shuffle=True, num_workers=4, drop_last=True)
     steps, began = 0, 0.0
     while True:
         for batch in loader:
@@ -106,7 +104,7 @@ def peers_way(folder: Path, batch_size: int, seconds: float) -> float:
                 began = time.perf_counter()
             elif steps > 3 and time.perf_counter() - began > seconds:
                 synchronize(device)
-                return batch_size * (steps - 3) / (time.perf_counter() - began)
+                return BATCH * (steps - 3) / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

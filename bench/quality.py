@@ -42,7 +42,7 @@ def time_to_quality(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         command = [sys.executable, str(SCRIPT), *arguments, "--output_dir", folder, "--logging_steps", "100"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         for line in process.stdout:
             if not line.startswith("step "):
                 continue
@@ -51,9 +51,8 @@ def time_to_quality(arguments: list[str]) -> None:
             while waiting and best >= waiting[0]:
                 step = line.split(":")[0]
                 print(f"{waiting.pop(0):.2f} dB above grey after {time.monotonic() - began:.0f} s ({step})", flush=True)
-        message = process.stderr.read()
         if process.wait():
-            raise SystemExit(message)
+            raise SystemExit(process.returncode)  # its message stands above
         print(f"best of the run: {best:.2f} dB, ended after {time.monotonic() - began:.0f} s")
 
 

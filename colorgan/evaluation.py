@@ -47,7 +47,6 @@ class Evaluator:
     """
 
     def __init__(self, device: torch.device | str = "cpu", inception_weights: Path | None = None):
-        self.device = device
         self.classifier = Classifier.from_pretrained("evaluator").to(device, memory_format=torch.channels_last)
         self.inception = load_inception(inception_weights).to(device) if inception_weights else None
 

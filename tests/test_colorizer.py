@@ -91,7 +91,7 @@ def test_twelve_megapixels(colorizer: Colorizer) -> None:
 MEASURE = """
 import sys, numpy, torch
 from colorgan.photo import Photo
-from colorgan.render import GAMUT_TOLERANCE, render
+from colorgan.render import render
 
 def peak():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
