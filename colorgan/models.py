@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from colorgan.convolution import Conv2d, ConvTranspose2d
 from colorgan.hub import Checkpoint
 
 
@@ -54,10 +55,10 @@ class ResidualUNet(nn.Module):
         widths = [width, 2 * width, 4 * width, 4 * width]  # at 16x16, 8x8, 4x4 and 2x2 for a 32x32 image
         self.stem = nn.Conv2d(4, width, 3, padding=1)
         self.encoder = nn.ModuleList(ResidualBlock(c) for c in widths)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
+        self.down = nn.ModuleList(Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.attention = Attention(widths[2], heads=4)
         self.middle = ResidualBlock(widths[-1])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in itertools.pairwise(widths))
+        self.up = nn.ModuleList(ConvTranspose2d(b, a, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.fuse = nn.ModuleList(nn.Conv2d(2 * c, c, 1) for c in widths[:-1])
         self.decoder = nn.ModuleList(ResidualBlock(c) for c in widths[:-1])
         self.head = nn.Conv2d(width, 8, 3, padding=1)
@@ -125,14 +126,14 @@ class SeedUNet(nn.Module):
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         first = nn.Conv2d(1, width, 4, bias=False)
-        halving = [nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in itertools.pairwise(widths)]
+        halving = [Conv2d(a, b, 4, 2, 1, bias=False) for a, b in itertools.pairwise(widths)]
         self.encoder = nn.ModuleList(
             nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.LeakyReLU(0.2)) for conv in [first, *halving]
         )
         outputs = [8 * width, 4 * width, 2 * width, width]
         inputs = [8 * width, 16 * width, 8 * width, 4 * width]  # all but the first take a skip as well
         self.decoder = nn.ModuleList(
-            nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+            nn.Sequential(ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
             for a, b in zip(inputs, outputs, strict=True)
         )
         self.head = nn.Conv2d(2 * width, 2, 1)
@@ -217,7 +218,7 @@ class Discriminator(nn.Module, Checkpoint):
 
 
 def _halving(before: int, after: int, *norm: nn.Module) -> list[nn.Module]:
-    return [nn.Conv2d(before, after, 4, 2, 1, bias=not norm), *norm, nn.LeakyReLU(0.2)]
+    return [Conv2d(before, after, 4, 2, 1, bias=not norm), *norm, nn.LeakyReLU(0.2)]
 
 
 class Classifier(nn.Module, Checkpoint):

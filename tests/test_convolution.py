@@ -1,0 +1,45 @@
+"""Our strided convolutions are torch's, with another way to the weights' gradient."""
+
+import pytest
+import torch
+from torch import nn
+
+from colorgan.convolution import Conv2d, ConvTranspose2d
+
+
+def gradients(layer: nn.Module, x: torch.Tensor) -> tuple[str, list[torch.Tensor]]:
+    """What made the output, the output, and the gradients of an uneven sum of it."""
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    way = y.grad_fn.name()
+    (y.float() * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+    return way, [y.detach(), x.grad, *(p.grad for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("ours", [Conv2d, ConvTranspose2d])
+@pytest.mark.parametrize(("kernel", "padding", "bias"), [(4, 1, False), (2, 0, True), ((4, 2), (1, 0), True)])
+def test_gradients_are_torch_s(ours: type[nn.Module], kernel: int, padding: int, bias: bool):
+    torch.manual_seed(0)
+    layer = ours(6, 10, kernel, stride=2, padding=padding, bias=bias)
+    theirs = ours.__base__(6, 10, kernel, stride=2, padding=padding, bias=bias)
+    theirs.load_state_dict(layer.state_dict())
+    x = torch.randn(3, 6, 4, 4).bfloat16().float()
+    with torch.no_grad():
+        for parameters in zip(layer.parameters(), theirs.parameters(), strict=True):
+            for parameter in parameters:
+                parameter.copy_(parameter.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        way, mine = gradients(layer, x)
+    assert "_Convolution" in way
+    for a, b in zip(mine, gradients(theirs, x)[1], strict=True):
+        assert a.shape == b.shape
+        torch.testing.assert_close(a.float(), b, rtol=0.02, atol=0.02 * b.abs().max().item())
+
+
+def test_where_torch_is_fast_it_is_asked():
+    layer = Conv2d(6, 10, 4, 2, 1)
+    assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 4, 4))[0]  # float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 32, 32))[0]  # many positions
+        layer.requires_grad_(False)
+        assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 4, 4))[0]  # no gradient wanted
