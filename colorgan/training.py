@@ -28,9 +28,10 @@ from colorgan.config import TrainingConfig
 from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
 from colorgan.figure import save_grid
 from colorgan.hub import Checkpoint
+from colorgan.models import Generator
 from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, publish
 from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
-from colorgan.validation import evaluate_generator
+from colorgan.validation import evaluate_generator, interpolate
 
 # a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
 Evaluate = Callable[[nn.Module, ImageSet], tuple[dict[str, float], dict[str, Tensor]]]
@@ -190,11 +191,15 @@ class Run:
             self.save()
         return figures
 
-    def validate(self) -> dict[str, float] | None:
-        """Figures of the averaged weights on the validation images; main process only, the others wait."""
+    def validate(self, model: nn.Module | None = None, **more: float) -> dict[str, float] | None:
+        """Figures of the averaged weights on the validation images; main process only, the others wait.
+
+        Another `model` is measured in their place; `more` is kept with its figures.
+        """
         if self.accelerator.is_main_process:
             with self.accelerator.autocast():
-                figures, columns = self.evaluate(self._averaged.module.eval(), self.validation)
+                figures, columns = self.evaluate((model or self._averaged.module).eval(), self.validation)
+            figures = figures | more
             self.history.append({"step": self.step, "seconds": round(self.seconds), **figures})
             self.print(f"step {self.step}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
             self.accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=self.step)
@@ -204,6 +209,19 @@ class Run:
                 self._log_picture(path)
         self.accelerator.wait_for_everyone()
         return self.history[-1] if self.accelerator.is_main_process else None
+
+    def interpolate(self, model: nn.Module, start: str, colorfulness: float | None) -> dict[str, float] | None:
+        """`validation.interpolate` between a checkpoint and the model that began from it; gives the new figures.
+
+        Does nothing, and gives None, if no `colorfulness` is wanted, or if the run was stopped and is to go on.
+        """
+        if colorfulness is None or self.interrupted:
+            return None
+        share = 1.0
+        if self.accelerator.is_main_process:
+            with self.accelerator.autocast():
+                share = interpolate(Generator.from_pretrained(start), model, self.validation, colorfulness)
+        return self.validate(model, share=share)
 
     def _set_learning_rate(self) -> None:
         warmup = min(self.config.lr_warmup_steps, self.max_steps // 10)

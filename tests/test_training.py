@@ -21,8 +21,11 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
-from colorgan.models import Classifier
+from colorgan.data import ImageSet
+from colorgan.metrics import colorfulness
+from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.script import fastest_precision
+from colorgan.validation import colorize_all, interpolate
 
 ROOT = Path(__file__).parent.parent
 PYTHON = [sys.executable]
@@ -203,6 +206,45 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "alone/model.safetensors")
 
 
+def test_a_gan_moves_back_to_the_colours_that_are_enough(images: Path, tmp_path: Path):
+    start = ["--generator", "unet", "--max_train_steps", 2, "--train_batch_size", 8, "--learning_rate", "1e-3"]
+    for script in ("cgan", "nogan"):
+        stage = ["--stage", "joint", "--critic", tmp_path / "critic"] if script == "nogan" else []
+        if stage:
+            Discriminator(width=8).save_pretrained(tmp_path / "critic")
+        figures = {}
+        for enough in ("2.0", "0.2"):  # more than there is, and less than the U-Net has
+            folder = tmp_path / script / enough
+            train(script, folder, images, *start, *stage, "--colorfulness", enough)
+            figures[enough] = json.loads((folder / "training.json").read_text())["figures"]
+        assert figures["2.0"]["share"] == 1
+        assert figures["0.2"]["share"] <= 1 / 64
+        assert Colorizer.from_pretrained(folder).colorize(data.coffee()).size == (600, 400)
+
+
+def test_interpolation_stops_where_colours_are_enough():
+    torch.manual_seed(0)
+    truth = torch.from_numpy(data.astronaut()[:256, :256].copy()).permute(2, 0, 1)
+    tiles = truth.unfold(1, 32, 32).unfold(2, 32, 32).permute(1, 2, 0, 3, 4).reshape(-1, 3, 32, 32)
+    validation = ImageSet(tiles, None, [])
+    grey, vivid = Generator(width=8).eval(), Generator(width=8).eval()
+    with torch.no_grad():
+        grey.network.head.weight.zero_(), grey.network.head.bias.zero_(), vivid.network.head.weight.mul_(20)
+    strong = {name: value.clone() for name, value in vivid.state_dict().items()}
+
+    def strength() -> float:
+        return (colorfulness(colorize_all(vivid, tiles)).mean() / colorfulness(tiles).mean()).item()
+
+    full = strength()
+    assert full > 0.5
+    assert interpolate(grey, vivid, validation, full + 0.1) == 1
+    assert all(torch.equal(value, strong[name]) for name, value in vivid.state_dict().items())
+    share = interpolate(grey, vivid, validation, 0.5 * full)
+    assert 0 < share < 1
+    assert strength() == pytest.approx(0.5 * full, rel=0.1)
+    assert strength() >= 0.5 * full
+
+
 def test_tensorboard_gets_losses_figures_and_samples(images: Path, tmp_path: Path):
     train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "tensorboard")
     (events,) = (tmp_path / "run" / "logs").glob("**/events*.0")
@@ -297,6 +339,7 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "does not exist" in refusal("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
     assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
     assert "not of a Classifier" in refusal("nogan", *here, "--classifier", "unet")
+    assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0.9)
     assert "not of --stage critic" in refusal("nogan", *here, "--stage", "critic", "--push_to_hub")
     assert not list(tmp_path.glob("run/checkpoint-*"))
 

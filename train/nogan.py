@@ -49,6 +49,9 @@ class NoGANConfig(TrainingConfig):
     joint_steps: int = option(1500, "optimizer steps of stage 3")
     joint_learning_rate: float = option(2e-4, "peak learning rate of stage 3")
     critic_threshold: float = option(1.3, "stage 3 heeds the critic only while its loss is below this")
+    colorfulness: float | None = option(
+        None, "of the truth's that is enough: weights move back towards stage 1's as far as that allows"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,8 +228,9 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
         figures = run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
         if figures and figures is min(run.history, key=lambda past: past["fd_ab"]):
             average.save_pretrained(config.output_dir / "best")
-    best = min(run.history, key=lambda past: past["fd_ab"])
-    run.finish(Generator.from_pretrained(config.output_dir / "best"), best)
+    best = min(run.history, key=lambda past: past["fd_ab"], default=None)  # the main process has it
+    generator = Generator.from_pretrained(config.output_dir / "best").to(run.device)
+    run.finish(generator, run.interpolate(generator, start, config.colorfulness) or best)
     return run
 
 
