@@ -17,5 +17,5 @@ echo "## Steps" && python bench/train.py --settings $settings
 echo "## Peers" && python bench/peers.py
 echo "## Growth" && python bench/scaling.py
 echo "## Time to quality" && python bench/quality.py --dataset_name "$data" -- --validation_steps 300 $recipe
-echo "## Precision" && python bench/quality.py --dataset_name "$data" --seeds 3 -- $recipe
+echo "## Precision" && python bench/recipes.py precision --dataset_name "$data"
 echo "## Inference" && python bench/inference.py

@@ -23,6 +23,7 @@ FIGURES = {
     "delta_colorfulness": (2, "mean absolute difference of colorfulness to the truth"),
     "fd": (3, "Frechet distance between the evaluator's features of outputs and truth"),
     "top1": (1, "the evaluator's accuracy on the outputs, per cent"),
+    "ab_bias": (2, "distance of the mean ab from the truth's, Lab units; of each class"),
     "fid": (2, "Frechet distance of the Inception features given by the user"),
 }
 

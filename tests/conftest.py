@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import skimage
 from PIL import Image
+from skimage import data
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = Path(skimage.__file__).parent / "data"  # the photographs that lie inside the package
@@ -40,6 +41,20 @@ def photo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(12):
             left, top = 100 * (i % 4), 90 * (i // 4)
             photo.crop((left, top, left + 96, top + 96)).resize((32, 32)).save(folder / "test" / label / f"{i:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An imagefolder of 120 tiles of 64 x 64 pixels, two classes, cut from photographs, and a test split of 20."""
+    folder = tmp_path_factory.mktemp("images")
+    for split, count in (("train", 60), ("test", 10)):
+        for name, photo in (("cat", data.chelsea()), ("cup", data.coffee())):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                top, left = 17 * i % (photo.shape[0] - 64), 29 * i % (photo.shape[1] - 64)
+                tile = Image.fromarray(photo[top : top + 64, left : left + 64])
+                tile.save(folder / split / name / f"{i:03}.png")
     return folder
 
 

@@ -37,3 +37,19 @@ def test_a_step_is_timed_and_its_operations_counted() -> None:
 @pytest.mark.parametrize("stage", ["generator", "critic", "joint"])
 def test_each_stage_of_nogan_can_be_timed(stage: str) -> None:
     assert time_script("nogan", "0.2", "--stage", stage)["images_per_s"] > 0
+
+
+def test_recipes_are_compared_at_the_same_seeds(images: Path) -> None:
+    command = [sys.executable, str(BENCH / "recipes.py"), "precision", "--dataset_name", str(images)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(
+        [*command, "--seeds", "2", "--steps", "2"], capture_output=True, text=True, timeout=200, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    header, _, first, second = (
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line.startswith("|")
+    )
+    assert len(header) == len(first) == len(second) == 9
+    assert first[3] == "0.000 ± 0.000"
+    gains, others, differences = (float(cell.split()[0]) for cell in (first[2], second[2], second[3]))
+    assert differences == pytest.approx(others - gains, abs=0.0011)

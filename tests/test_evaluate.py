@@ -70,6 +70,10 @@ def test_a_table_of_all_bundled_models(out: Path):
     assert re.search(r"^\| unet \| \d+\.\d\d \|", table, re.MULTILINE)
     assert re.search(r"^\| unet \| \d+\.\d\d ± \d+\.\d\d \|", table, re.MULTILINE)
     assert "## ab_mae of each class" in table
+    assert "## ab_bias of each class" in table
+    assert record["classes"]["truth"]["cat"]["ab_bias"] == 0
+    of_grey, truth = (record["classes"][row]["cup"] for row in ("grey", "truth"))  # grey's own mean is 0
+    assert of_grey["ab_bias"] == pytest.approx(np.hypot(truth["mean_a"], truth["mean_b"]), abs=0.01)
 
 
 def test_every_image_is_in_the_parquet_file(out: Path, photo_dataset: Path):
@@ -95,6 +99,7 @@ def test_pictures(out: Path):
     assert picture.height == 24 + 3 * 100
     for name in ("best-unet", "worst-unet", "best-nogan", "worst-nogan"):
         assert Image.open(out / f"{name}.png").size == (3 * 100 + 4, 24 + 3 * 100)
+    assert Image.open(out / "sheet-unet.png").size == (12 * 68 + 4, 24 + 2 * 68)  # all 24 images
 
 
 def test_figure_makes_only_the_picture(photo_dataset: Path, tmp_path: Path):

@@ -32,20 +32,6 @@ PYTHON = [sys.executable]
 SMALL = ["--train_batch_size", "8", "--width", "8", "--logging_steps", "1"]
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An imagefolder of 120 tiles of 64 x 64 pixels, two classes, cut from photographs, and a test split of 20."""
-    folder = tmp_path_factory.mktemp("images")
-    for split, count in (("train", 60), ("test", 10)):
-        for name, photo in (("cat", data.chelsea()), ("cup", data.coffee())):
-            (folder / split / name).mkdir(parents=True)
-            for i in range(count):
-                top, left = 17 * i % (photo.shape[0] - 64), 29 * i % (photo.shape[1] - 64)
-                tile = Image.fromarray(photo[top : top + 64, left : left + 64])
-                tile.save(folder / split / name / f"{i:03}.png")
-    return folder
-
-
 def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | more
 

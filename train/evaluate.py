@@ -3,7 +3,8 @@
 python train/evaluate.py --models unet cgan nogan --dataset_name uoft-cs/cifar10 --output_dir runs/evaluation
 
 Into the output folder come metrics.json and table.md (every figure, its 95 % interval, each class), images.parquet
-(every figure of every image), comparison.png, and for each model its best and worst images.
+(every figure of every image), comparison.png, and for each model 200 random outputs on a sheet, and its best and worst
+images.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from colorgan.models import Generator
 from colorgan.strips import one_core_threads
 from colorgan.validation import colorize_all
 
-PER_CLASS = ("ab_mae", "colorfulness", "top1")  # the figures of each class in table.md; metrics.json has them all
+PER_CLASS = ("ab_mae", "colorfulness", "top1", "ab_bias")  # of each class in table.md; metrics.json has all figures
+SHEET = 20, 10  # columns and rows of the sheet of random outputs
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -49,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         write_images(options, images, index, rows)
         for name in generators:
             save_extremes(options, name, images, rows)
+            save_sheet(options, name, rows[name])
         if options.update_cards:
             update_cards(options, record, images, rows)
     except (CheckpointError, DatasetError, ValueError) as error:
@@ -59,7 +62,7 @@ def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, row
     """Write metrics.json and table.md; gives what the former holds."""
 
     def describe(row: Row) -> tuple[dict, dict, dict]:
-        return figures(row, rows["truth"]), intervals(row, rows["truth"]), by_class(row, images)
+        return figures(row, rows["truth"]), intervals(row, rows["truth"]), by_class(row, rows["truth"], images)
 
     with one_core_threads(torch.get_num_threads()) as pool:
         described = dict(zip(rows, pool.map(describe, rows.values()), strict=True))
@@ -78,7 +81,8 @@ def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, row
     heading = f"{options.dataset_name}, {options.split}: {len(images)} images, {greys} exactly grey ones left out"
     print(f"{heading}\n\n{table}")
     sections = [f"{heading}\n\n{table}", f"## 95 % intervals\n\n{markdown_table(record['rows'], record['intervals'])}"]
-    sections += [class_table(name, record["classes"]) for name in PER_CLASS if name in record["rows"]["grey"]]
+    classes = record["classes"]
+    sections += [class_table(name, classes) for name in PER_CLASS if any(name in c for c in classes["grey"].values())]
     sections += ["## Figures\n\n" + "\n".join(f"- {name}: {FIGURES[name][1]}" for name in record["rows"]["grey"])]
     (options.output_dir / "table.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return record
@@ -87,9 +91,14 @@ def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, row
 def class_table(figure: str, classes: dict[str, dict[str, dict[str, float]]]) -> str:
     """One figure of each class: a row for each model, a column for each class."""
     names = list(classes["grey"])
-    lines = [f"## {figure} of each class\n", f"| | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
+    digits, meaning = FIGURES[figure]
+    lines = [
+        f"## {figure} of each class\n\n{meaning}\n",
+        f"| | {' | '.join(names)} |",
+        "|---" + "|---:" * len(names) + "|",
+    ]
     for row, values in classes.items():
-        lines.append(f"| {row} | " + " | ".join(f"{values[c][figure]:.{FIGURES[figure][0]}f}" for c in names) + " |")
+        lines.append(f"| {row} | " + " | ".join(f"{values[c][figure]:.{digits}f}" for c in names) + " |")
     return "\n".join(lines)
 
 
@@ -115,14 +124,28 @@ def save_comparison(options: argparse.Namespace, images: ImageSet, generators: d
     print(f"Wrote {path}.")
 
 
+def save_sheet(options: argparse.Namespace, name: str, row: Row) -> None:
+    """Random outputs of a model, to be looked at all at once: what sepia and blotches look like, no figure says."""
+    columns, height = SHEET
+    chosen = torch.randperm(len(row.outputs), generator=torch.Generator().manual_seed(options.seed))[: columns * height]
+    parts = row.outputs[chosen].chunk(columns)
+    save_grid(picture_path(options, "sheet", name), {str(i): part for i, part in enumerate(parts, 1)}, cell=64)
+
+
+def picture_path(options: argparse.Namespace, kind: str, name: str) -> Path:
+    """Where a picture of one model lies, whatever the model is called."""
+    return options.output_dir / f"{kind}-{name.strip('./').replace('/', '-')}.png"
+
+
 def save_extremes(options: argparse.Namespace, name: str, images: ImageSet, rows: dict[str, Row]) -> None:
     """The images a model colours best and worst: those whose ab error falls most below grey's, or rises above it."""
     gain = rows["grey"].columns["ab_mae"] - rows[name].columns["ab_mae"]
     order = gain.argsort(descending=True)
     for which, chosen in (("best", order[: options.rows]), ("worst", order.flip(0)[: options.rows])):
         columns = {"grey": rows["grey"].outputs, name: rows[name].outputs, "truth": images.images}
-        path = options.output_dir / f"{which}-{name.strip('./').replace('/', '-')}.png"
-        save_grid(path, {title: stack[chosen] for title, stack in columns.items()}, cell=96)
+        save_grid(
+            picture_path(options, which, name), {title: stack[chosen] for title, stack in columns.items()}, cell=96
+        )
 
 
 def update_cards(options: argparse.Namespace, record: dict, images: ImageSet, rows: dict[str, Row]) -> None:
