@@ -19,7 +19,7 @@ from colorgan.render import render
 from colorgan.strips import on_one_core, one_core_threads
 from colorgan.upsample import shrink
 
-RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `python bench/render_size.py`
+RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `bench/photographs.py --sizes`
 LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
 PRECISION = {"cuda": torch.float16}  # of the network's arithmetic, else float32; bfloat16 is about ten times as far off

@@ -19,7 +19,7 @@ class Generator(nn.Module, Checkpoint):
 
     `architecture` is `residual` (the default recipe), `seed` (the U-Net of Isola et al. 2017, cut down for 32x32) or
     `classic` (Ronneberger et al. 2015); `width` is the number of channels of the first stage, and parameters grow with
-    its square.
+    its square. What is no multiple of 16 is continued on all sides by its mirror image.
     """
 
     def __init__(self, architecture: str = "residual", width: int = 48):
@@ -32,9 +32,11 @@ class Generator(nn.Module, Checkpoint):
     def forward(self, lightness: Tensor) -> Tensor:
         height, width = lightness.shape[-2:]
         multiple = self.network.multiple
-        padding = (0, -width % multiple, 0, -height % multiple)
-        chroma = self.network(F.pad(lightness, padding, mode="replicate"))
-        return chroma[..., :height, :width]
+        below, right = -height % multiple, -width % multiple
+        top, left = below // 2, right // 2
+        mode = "reflect" if below - top < height and right - left < width else "replicate"
+        padded = F.pad(lightness, (left, right - left, top, below - top), mode=mode)
+        return self.network(padded)[..., top : top + height, left : left + width]
 
 
 def new_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:

@@ -1,8 +1,11 @@
-"""At which size should the network see a photograph? Error of ab relative to grey's, colourfulness to the truth's.
+"""How right are colours on photographs, and at which size should the network see them?
 
-    python bench/render_size.py FOLDER_OF_COLOUR_PHOTOGRAPHS [--models unet cgan nogan]
+    python bench/photographs.py FOLDER_OF_COLOUR_PHOTOGRAPHS [--models unet cgan nogan] [--sizes]
 
-Below 1 is better than leaving the photograph grey. Rows like 16+32 fuse what is predicted at those sizes, as strong as
+Every photograph is made grey and colourized at full size, as a user would; errors are relative to grey's (below 1 is
+better than leaving it grey), colourfulness to the truth's, all as means over photographs.
+
+`--sizes` compares render sizes on smaller copies. Rows like 16+32 fuse what is predicted at those sizes, as strong as
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
 saturation brings about. Run it again when the checkpoints change, and put the best size into `RENDER_SIZE` in
 colorgan/colorizer.py, which is seen together with its half. 16+32 was the best of two sizes at equal colourfulness with
@@ -18,7 +21,7 @@ from PIL import Image
 
 from colorgan import Colorizer
 from colorgan.color import rgb_to_lab
-from colorgan.metrics import colorfulness
+from colorgan.metrics import ab_error, ciede2000, colorfulness
 from colorgan.photo import read_photo
 from colorgan.render import render
 
@@ -32,14 +35,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", nargs="+", default=["unet", "cgan", "nogan"])
+    parser.add_argument("--sizes", action="store_true", help="compare render sizes")
     options = parser.parse_args()
     paths = sorted(path for path in options.folder.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    for model in options.models:
-        colorizer = Colorizer.from_pretrained(model)
-        print(f"{model}, {len(paths)} photographs; at saturation 1, then the error where colourfulness is as said")
+    print(f"{len(paths)} photographs | ab error | ciede2000 | colourfulness | ab better than grey's")
+    colorizers = {model: Colorizer.from_pretrained(model) for model in options.models}
+    for model, colorizer in colorizers.items():
+        figures = np.array([measure_whole(colorizer, path) for path in paths])
+        print(model, *(f"{value:.3f}" for value in figures.mean(0)), (figures[:, 0] < 1).sum(), sep=" | ", flush=True)
+    for model, colorizer in colorizers.items() if options.sizes else ():
+        print(f"\n{model}, {len(paths)} photographs; at saturation 1, then the error where colourfulness is as said")
         print("sizes     error/grey's  colourfulness  better than grey", *(f"  at {c:.1f}" for c in COLOURFULNESS))
         for sizes in SIZES:
             report(sizes, np.array([measure(colorizer, path, sizes) for path in paths]))
+
+
+def measure_whole(colorizer: Colorizer, path: Path) -> tuple[float, float, float]:
+    """Error of ab and ciede2000 relative to grey's, colourfulness to the truth's, at full size."""
+    truth = np.asarray(Image.open(path).convert("RGB"))
+    result = np.asarray(colorizer.colorize(truth).convert("RGB"))
+    output, goal = lab(result)[None], lab(truth)[None]
+    grey = goal * torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
+    errors = [
+        (function(output, goal).mean() / function(grey, goal).mean()).item() for function in (ab_error, ciede2000)
+    ]
+    return *errors, (colorfulness(stack(result)) / colorfulness(stack(truth))).item()
 
 
 def measure(colorizer: Colorizer, path: Path, sizes: tuple[int, ...]) -> list[tuple[float, float]]:
