@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from colorgan.upsample import shrink
 RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `bench/photographs.py --sizes`
 LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
+LIGHT_GRID, SHADOWS, EXPOSURE = 3, 0.3, 0.15  # of the light that a sample is seen in; chosen by `bench/samples.py`
 PRECISION = {"cuda": torch.float16}  # of the network's arithmetic, else float32; bfloat16 is about ten times as far off
 
 RenderSize = int | Sequence[int]
@@ -54,6 +55,7 @@ class Colorizer:
         """
         return cls(Generator.from_pretrained(name, revision=revision, local_files_only=local_files_only), device)
 
+    @overload
     def colorize(
         self,
         image: Picture,
@@ -61,17 +63,46 @@ class Colorizer:
         render_size: RenderSize | None = None,
         saturation: float = 1.0,
         max_pixels: int | None = None,
-    ) -> Image.Image:
+        num_samples: None = None,
+    ) -> Image.Image: ...
+
+    @overload
+    def colorize(
+        self,
+        image: Picture,
+        *,
+        render_size: RenderSize | None = None,
+        saturation: float = 1.0,
+        max_pixels: int | None = None,
+        num_samples: int,
+        seed: int = 0,
+    ) -> list[Image.Image]: ...
+
+    def colorize(
+        self,
+        image: Picture,
+        *,
+        render_size: RenderSize | None = None,
+        saturation: float = 1.0,
+        max_pixels: int | None = None,
+        num_samples: int | None = None,
+        seed: int = 0,
+    ) -> Image.Image | list[Image.Image]:
         """Colourize one picture: a path, an open file, a PIL image, or an array (H, W[, 3 or 4]) of uint8 or uint16.
 
         The network sees it with its shorter side at `render_size` pixels, a multiple of 16, and at half of that, and
         what it predicts is fused; several sizes are taken as they are. `saturation` multiplies the chroma. The result
-        is 8-bit RGB (RGBA where the input has alpha), upright, of the input's size and lightness. Raises
-        `colorgan.PhotoError` for what cannot be read. For 16-bit results, and to change the saturation without asking
-        the network again, use `read_photo`, `predict` and `render`.
+        is 8-bit RGB (RGBA where the input has alpha), upright, of the input's size and lightness; with `num_samples`,
+        a list of so many plausible ones (see `predict`), which `seed` chooses. Raises `colorgan.PhotoError` for what
+        cannot be read. For 16-bit results, and to change the saturation without asking the network again, use
+        `read_photo`, `predict` and `render`.
         """
         photo = read_photo(image) if max_pixels is None else read_photo(image, max_pixels=max_pixels)
-        return Image.fromarray(render(photo, self.predict(photo, render_size=render_size), saturation=saturation))
+        generator = torch.Generator().manual_seed(seed)
+        samples = [None] if num_samples is None else [generator] * num_samples
+        chroma = (self.predict(photo, render_size=render_size, generator=sample) for sample in samples)
+        results = [Image.fromarray(render(photo, each, saturation=saturation)) for each in chroma]
+        return results[0] if num_samples is None else results
 
     def colorize_many(
         self,
@@ -95,9 +126,19 @@ class Colorizer:
                 raise result
             yield result
 
-    def predict(self, photo: Photo, *, render_size: RenderSize | None = None) -> Tensor:
-        """Chroma (2, h, w) in [-1, 1] for one photograph, as small as the network sees it; `render` puts it on."""
-        return next(self._predict_batch([on_one_core(network_inputs, photo, render_size)]))
+    def predict(
+        self, photo: Photo, *, render_size: RenderSize | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Chroma (2, h, w) in [-1, 1] for one photograph, as small as the network sees it; `render` puts it on.
+
+        With a `generator` (of the CPU), another plausible one: the network sees the photograph in another light, which
+        is drawn from it. Where the colour is certain it stays; where it was a guess, it is another guess.
+        """
+        inputs = on_one_core(network_inputs, photo, render_size)
+        if generator is not None:
+            light = draw_light(generator)
+            inputs = [relight(lightness[None], light)[0] for lightness in inputs]
+        return next(self._predict_batch([inputs]))
 
     @torch.inference_mode()
     def predict_chroma(self, lightness: Tensor) -> Tensor:
@@ -229,6 +270,17 @@ def network_input(photo: Photo, render_size: int) -> Tensor:
     if scale >= 1:
         return F.interpolate(lightness, size, mode="bicubic")[0].clamp(0, 100) / 50 - 1
     return shrink(lightness, size)[0] / 50 - 1
+
+
+def draw_light(generator: torch.Generator, count: int = 1) -> Tensor:
+    """Random light for so many pictures, (count, 1, 3, 3): lightness to be added, the same over all and in shadows."""
+    exposure = EXPOSURE * torch.randn(count, 1, 1, 1, generator=generator)
+    return exposure + SHADOWS * torch.randn(count, 1, LIGHT_GRID, LIGHT_GRID, generator=generator)
+
+
+def relight(lightness: Tensor, light: Tensor) -> Tensor:
+    """Lightness (N, 1, H, W) in [-1, 1] as it would be in this light, of one picture or of each."""
+    return (lightness + F.interpolate(light, lightness.shape[-2:], mode="bicubic")).clamp(-1, 1)
 
 
 @torch.inference_mode()

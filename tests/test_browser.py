@@ -110,6 +110,10 @@ def test_an_upload_is_coloured_at_once_and_saturation_model_and_download_follow(
     vivid = shown(page, 1)
     change("Render size", "64")
     assert not np.array_equal(shown(page, 1), vivid)
+    large, source = shown(page, 1), pictures(page).last.get_attribute("src")
+    page.get_by_role("button", name="Another one").click()
+    expect(pictures(page).last).not_to_have_attribute("src", source)
+    assert not np.array_equal(shown(page, 1), large)
 
     with page.expect_download() as download:
         page.get_by_text("Download breakfast.colorized.png").click()

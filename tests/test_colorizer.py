@@ -50,6 +50,21 @@ def test_lightness_is_the_inputs_within_8_bit_rounding(colorizer: Colorizer, nam
     assert (grey == grey[..., :1]).all()
 
 
+def test_samples_differ_in_their_colours_alone() -> None:
+    colorizer, pixels = Colorizer.from_pretrained("cgan"), skimage.data.astronaut()
+    samples = colorizer.colorize(pixels, num_samples=3, seed=1)
+    labs = [lab_of(np.array(sample))[0] for sample in samples]
+    assert len(labs) == 3
+    for a, b in itertools.combinations([*labs, lab_of(np.array(colorizer.colorize(pixels)))[0]], 2):
+        assert 1 < (a - b)[1:].abs().mean() < 15
+        assert (a - b)[0].abs().mean() < 0.1
+    again = colorizer.colorize(pixels, num_samples=1, seed=1)
+    assert np.array_equal(np.array(again[0]), np.array(samples[0]))
+    other = colorizer.colorize(pixels, num_samples=1, seed=2)
+    assert not np.array_equal(np.array(other[0]), np.array(samples[0]))
+    assert colorizer.colorize(pixels, num_samples=0) == []
+
+
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_lightness_is_the_inputs_within_16_bit_rounding(colorizer: Colorizer, name: str) -> None:
     pixels = getattr(skimage.data, name)()[:300].astype(np.uint16) * 250 + 31

@@ -1,5 +1,6 @@
 """The demo as its users meet it: `python app.py` in a process of its own, and gradio_client at its public endpoints."""
 
+import itertools
 import json
 import os
 import random
@@ -102,6 +103,15 @@ def test_saturation_multiplies_the_colours(client: Client, grey_photo: Path) -> 
     none, half, full = (mean_chroma(colorize(client, grey_photo, saturation=s)) for s in (0, 0.5, 1))
     assert none < 0.01
     assert half == pytest.approx(full / 2, rel=0.1)
+
+
+def test_every_sample_is_another_colouring(client: Client, grey_photo: Path) -> None:
+    plain, *samples = (read_lab(colorize(client, grey_photo, model="unet", sample=number)) for number in range(3))
+    for a, b in itertools.combinations([plain, *samples], 2):
+        assert (a - b)[1:].abs().mean() > 0.3
+        assert (a - b)[0].abs().mean() < 0.1
+    again = read_lab(colorize(client, grey_photo, model="unet", sample=1))
+    assert torch.equal(again, samples[0])
 
 
 def test_the_network_runs_once_for_all_saturations(grey_photo: Path, tmp_path: Path) -> None:
@@ -318,7 +328,7 @@ def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client:
     }
     settings = ["model", "saturation", "render_size"]
     assert parameters == {
-        "/colorize": ["photo", *settings],
+        "/colorize": ["photo", *settings, "sample"],
         "/colorize_batch": ["photos", *settings],
         "/compare": ["photo", *settings[1:]],
         "/sample": ["class_name", "seed", "count"],

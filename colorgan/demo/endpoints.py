@@ -50,11 +50,17 @@ def render_size_choice(**options: object) -> gr.Slider:
     return gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options)
 
 
+def sample_choice(**options: object) -> gr.Number:
+    """Which of the plausible colourings."""
+    info = "0 is what the network says; other numbers give other colours where it has to guess."
+    return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options)
+
+
 def add_endpoints(jobs: Jobs) -> None:
     """/colorize, /colorize_batch, /sample and /compare, with their types; called inside the page's Blocks."""
 
     @said
-    def colorize(photo: str, model: str, saturation: float, render_size: int) -> str:
+    def colorize(photo: str, model: str, saturation: float, render_size: int, sample: int) -> str:
         """Colourize a photograph of any common format; its size and lightness stay.
 
         Args:
@@ -62,10 +68,11 @@ def add_endpoints(jobs: Jobs) -> None:
             model: Which network.
             saturation: How strong the colours are; 1 is the network's own, 0 is grey.
             render_size: Shorter side, in pixels, that the network sees; a multiple of 16.
+            sample: 0 is what the network says, every other number another plausible colouring.
         Returns:
             The coloured photograph, a file of the same format where colorgan writes it and a PNG otherwise.
         """
-        return str(jobs.colorize(photo, model, saturation, render_size))
+        return str(jobs.colorize(photo, model, saturation, render_size, sample))
 
     def colorize_batch(
         photos: list[str], model: str, saturation: float, render_size: int
@@ -113,6 +120,7 @@ def add_endpoints(jobs: Jobs) -> None:
         photo = photo_input(label="Photograph")
         photos = photos_input(label="Photographs")
         model, saturation, size = model_choice(jobs), saturation_choice(), render_size_choice()
+        sample_number = sample_choice()
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
         seed = gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed")
         count = gr.Slider(1, MAX_SAMPLES, 6, step=1, label="How many")
@@ -120,7 +128,7 @@ def add_endpoints(jobs: Jobs) -> None:
         report, figures = gr.JSON(label="Report"), gr.JSON(label="Class and PSNR of each image")
         pictures = gr.Gallery(label="Pictures", format="png")
     settings = [model, saturation, size]
-    gr.on([], colorize, [photo, *settings], coloured, api_name="colorize", **in_queue("photo"))
+    gr.on([], colorize, [photo, *settings, sample_number], coloured, api_name="colorize", **in_queue("photo"))
     gr.on([], compare, [photo, saturation, size], pictures, api_name="compare", **in_queue("photo"))
     batch = [archive, report]
     gr.on([], colorize_batch, [photos, *settings], batch, api_name="colorize_batch", **in_queue("album"))

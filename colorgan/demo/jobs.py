@@ -88,36 +88,49 @@ class Jobs:
         self.photo = Recent(_read, PHOTO_BUDGET, lambda photo: photo.lightness.nbytes)
         self.chroma = Recent(self._predict, CHROMA_BUDGET, lambda chroma: chroma.nbytes)
         # functions of their own, as ZeroGPU sends the arguments of marked ones to another process
-        self.predict = on_gpu(lambda model, photo, size: models[model].predict(photo, render_size=size).cpu())
+        self.predict = on_gpu(lambda model, *settings: _predict(models[model], *settings))
         self.predict_small = on_gpu(lambda images: {name: m.colorize_batch(images) for name, m in models.items()})
 
     def colorize(
-        self, photo: str | None, model: str | None = None, saturation: float = 1.0, render_size: int = RENDER_SIZE
+        self,
+        photo: str | None,
+        model: str | None = None,
+        saturation: float = 1.0,
+        render_size: int = RENDER_SIZE,
+        sample: int = 0,
     ) -> Path:
-        """The coloured photograph, in the format that it came in if colorgan writes it and as PNG otherwise."""
+        """The coloured photograph, in the format that it came in if colorgan writes it and as PNG otherwise.
+
+        Sample 0 is what the network says, every other number another plausible colouring.
+        """
         photo = _given(photo)
         suffix = Path(photo).suffix
         suffix = suffix if suffix[1:].lower() in FORMATS else ".png"
-        return self._result(photo, model, saturation, render_size, suffix)
+        return self._result(photo, model, saturation, render_size, sample, suffix)
 
     def picture(
-        self, photo: str | None, model: str | None = None, saturation: float = 1.0, render_size: int = RENDER_SIZE
+        self,
+        photo: str | None,
+        model: str | None = None,
+        saturation: float = 1.0,
+        render_size: int = RENDER_SIZE,
+        sample: int = 0,
     ) -> Path:
         """The coloured photograph as browsers show it: the same file unless they do not know its format."""
         photo = _given(photo)
         suffix = Path(photo).suffix
         suffix = suffix if suffix.lower() in SHOWN_BY_BROWSERS else ".png"
-        return self._result(photo, model, saturation, render_size, suffix)
+        return self._result(photo, model, saturation, render_size, sample, suffix)
 
     def grey(self, photo: str | None) -> Path:
         """The photograph without colours, as browsers show it."""
         return self.picture(photo, saturation=0)
 
     def compare(
-        self, photo: str | None, saturation: float = 1.0, render_size: int = RENDER_SIZE
+        self, photo: str | None, saturation: float = 1.0, render_size: int = RENDER_SIZE, sample: int = 0
     ) -> list[tuple[Path, str]]:
         """The photograph in grey and in the colours of every model, each with its name."""
-        coloured = [(self.picture(photo, name, saturation, render_size), title(name)) for name in self.models]
+        coloured = [(self.picture(photo, name, saturation, render_size, sample), title(name)) for name in self.models]
         return [(self.grey(photo), "grey"), *coloured]
 
     def colorize_all(
@@ -180,21 +193,25 @@ class Jobs:
                 raise refusal(public(error, self.dataset_name)) from error
         return self.images
 
-    def _predict(self, photo: str, model: str, render_size: int) -> Tensor:
+    def _predict(self, photo: str, model: str, render_size: int, sample: int) -> Tensor:
         with self.network:
-            return self.predict(model, Photo(self.photo(photo).lightness), render_size)
+            return self.predict(model, Photo(self.photo(photo).lightness), render_size, sample)
 
-    def _result(self, photo: str, model: str | None, saturation: float, render_size: int, suffix: str) -> Path:
+    def _result(
+        self, photo: str, model: str | None, saturation: float, render_size: int, sample: int, suffix: str
+    ) -> Path:
         model = next(iter(self.models)) if model is None else model
         _check(saturation, render_size)
-        settings = (model, saturation, render_size) if saturation else ("grey",)  # of which there is one for all models
+        settings = (
+            (model, saturation, render_size, sample) if saturation else ("grey",)
+        )  # of which there is one for all models
         key = hashlib.sha256(repr((photo, *settings)).encode()).hexdigest()[:32]
         result = self.folder / key / f"{Path(photo).stem}.{'colorized' if saturation else 'grey'}{suffix}"
         if result.is_file():
             os.utime(result)  # it is wanted: `tidy` goes by age
             return result
         picture = self.photo(photo)
-        chroma = torch.zeros(2, 16, 16) if saturation == 0 else self.chroma(photo, model, render_size)
+        chroma = torch.zeros(2, 16, 16) if saturation == 0 else self.chroma(photo, model, render_size, sample)
         bits = picture.bits if holds_16_bits(suffix[1:]) else 8
         pixels = render(picture, chroma, saturation=saturation, bits=bits)
         with _written_whole(result) as path:
@@ -230,6 +247,11 @@ def _read(photo: str) -> Photo:
     if not Path(photo).exists():
         raise PhotoError(f"{Path(photo).name} has been deleted, as everything here is after an hour: give it again.")
     return read_photo(photo, max_pixels=MAX_PIXELS)
+
+
+def _predict(colorizer: Colorizer, photo: Photo, render_size: int, sample: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sample) if sample else None
+    return colorizer.predict(photo, render_size=render_size, generator=generator).cpu()
 
 
 def _given(photo: str | None) -> str:

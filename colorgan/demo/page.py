@@ -15,6 +15,7 @@ from colorgan.demo.endpoints import (
     model_choice,
     render_size_choice,
     said,
+    sample_choice,
     saturation_choice,
 )
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, Album, Jobs, title
@@ -64,13 +65,15 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
     before_after = str(jobs.grey(examples[0])), str(jobs.picture(examples[0]))
 
     @said
-    def show(photo: str | None, model: str, saturation: float, render_size: int) -> tuple[gr.Component, ...]:
+    def show(
+        photo: str | None, model: str, saturation: float, render_size: int, sample: int
+    ) -> tuple[gr.Component, ...]:
         """What the slider, the gallery and the download button become; without a photograph, the first example's."""
         photo = photo or examples[0]
         if model == ALL_MODELS:
-            pictures = [(str(path), name) for path, name in jobs.compare(photo, saturation, render_size)]
+            pictures = [(str(path), name) for path, name in jobs.compare(photo, saturation, render_size, sample)]
             return gr.ImageSlider(visible=False), gr.Gallery(pictures, visible=True), gr.DownloadButton(visible=False)
-        settings = model, saturation, render_size
+        settings = model, saturation, render_size, sample
         slider = gr.ImageSlider((str(jobs.grey(photo)), str(jobs.picture(photo, *settings))), visible=True)
         return slider, gr.Gallery(visible=False), _download(jobs.colorize(photo, *settings))
 
@@ -102,11 +105,15 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
                 with gr.Row():
                     saturation = saturation_choice(min_width=220)
                     size = render_size_choice(min_width=220)
-            download = _download(jobs.colorize(examples[0]))
+                sample = sample_choice()
+            with gr.Row():
+                another = gr.Button("Another one", scale=1)
+                download = _download(jobs.colorize(examples[0]))
+    another.click(lambda sample: (sample or 0) + 1, sample, sample, api_visibility="private", queue=False)
     gr.on(
-        [photo.change, model.change, saturation.change, size.change],
+        [photo.change, model.change, saturation.change, size.change, sample.change],
         show,
-        [photo, model, saturation, size],
+        [photo, model, saturation, size, sample],
         [slider, gallery, download],
         trigger_mode="always_last",  # while a slider is dragged, only its last value counts
         show_progress_on=[slider, gallery],
@@ -165,7 +172,7 @@ def _progress(album: Album | None) -> str:
 
 
 def _download(file: Path) -> gr.DownloadButton:
-    return gr.DownloadButton(f"Download {file.name}", value=str(file), variant="primary", visible=True)
+    return gr.DownloadButton(f"Download {file.name}", value=str(file), variant="primary", visible=True, scale=2)
 
 
 def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
