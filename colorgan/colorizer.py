@@ -22,7 +22,7 @@ from colorgan.upsample import shrink
 RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `bench/photographs.py --sizes`
 LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
-LIGHT_GRID, SHADOWS, EXPOSURE = 3, 0.2, 0.1  # of the light that a sample is seen in; chosen by `bench/samples.py`
+LIGHT_GRID, SHADOWS, EXPOSURE = 3, 0.2, 0.1  # of the light that a sample is seen in: as much as leaves fd alone
 PRECISION = {"cuda": torch.float16}  # of the network's arithmetic, else float32; bfloat16 is about ten times as far off
 
 RenderSize = int | Sequence[int]

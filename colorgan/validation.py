@@ -44,8 +44,8 @@ def colorize_all(generator: Generator, images: Tensor) -> Tensor:
 def interpolate(start: nn.Module, trained: nn.Module, validation: ImageSet, wanted: float) -> float:
     """Move trained weights back towards those they began from, until colours have `wanted` times the truth's strength.
 
-    Network interpolation (Wang et al. 2018): the networks between a regression and the GAN that began from it err less
-    than the GAN does when its colours are made as pale. Gives the share of the trained weights in what `trained` now
+    Network interpolation (Wang et al. 2018): the networks between a regression and the GAN that began from it are
+    paler than the GAN and err less (bench/recipes.md). Gives the share of the trained weights in what `trained` now
     holds; 1, and nothing changed, if its colours are no stronger than wanted.
     """
     begin = start.to(next(trained.parameters()).device).state_dict()

@@ -202,9 +202,8 @@ class Jobs:
     ) -> Path:
         model = next(iter(self.models)) if model is None else model
         _check(saturation, render_size)
-        settings = (
-            (model, saturation, render_size, sample) if saturation else ("grey",)
-        )  # of which there is one for all models
+        # of grey there is one for all models
+        settings = (model, saturation, render_size, sample) if saturation else ("grey",)
         key = hashlib.sha256(repr((photo, *settings)).encode()).hexdigest()[:32]
         result = self.folder / key / f"{Path(photo).stem}.{'colorized' if saturation else 'grey'}{suffix}"
         if result.is_file():
