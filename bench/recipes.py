@@ -1,13 +1,13 @@
 """Which ideas help? Each by itself against the literature's recipe: as many steps, the same pictures, several seeds.
 
-    python bench/recipes.py unet --dataset_name FOLDER [--seeds 3] [--rows ...]
+    python bench/recipes.py unet --dataset_name FOLDER [--seeds 3] [--steps 694]
     python bench/recipes.py cgan --dataset_name FOLDER
     python bench/recipes.py precision --dataset_name FOLDER
 
 Every row runs `train/*.py` as a new process, once a seed, which chooses the validation images as well. The figures are
 those of the last step on the validation images, mean and standard deviation over seeds; psnr_pooled is given in dB
 above grey's, and once more as the difference to the first row at the same seed. Networks are narrow and steps few, so
-that a row takes minutes on a CPU; `--steps` and `--width` make it more.
+that a row takes minutes on a CPU.
 """
 
 import argparse

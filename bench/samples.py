@@ -4,8 +4,8 @@
 
 On the coloured test images: what the network says, and samples of it in random light (`Colorizer.predict`). `distance`
 is the mean absolute difference of a and b between two samples of one image, in Lab units; `best` the ab error of the
-sample nearest to the truth. Run it again when the checkpoints change, and choose the light in colorgan/colorizer.py:
-as much as leaves `fd` what it is.
+sample nearest to the truth. The light in colorgan/colorizer.py was chosen on validation images: as much as leaves `fd`
+what it is.
 """
 
 import argparse

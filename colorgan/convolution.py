@@ -1,7 +1,7 @@
 """Strided convolutions that train faster on a CPU; everywhere else they are torch's own, and so are their weights.
 
-On maps of few positions torch's bfloat16 kernels take two to four times as long for the weights' gradient as for the
-other two passes. There it is one large matrix product here: of every position's output with every position's patch.
+On maps of few positions torch's bfloat16 kernels are slow at the weights' gradient (bench/README.md). There it is one
+large matrix product here: of every position's output with every position's patch.
 """
 
 import torch
