@@ -191,27 +191,34 @@ class Run:
             self.save()
         return figures
 
-    def validate(self, model: nn.Module | None = None, **more: float) -> dict[str, float] | None:
+    def validate(
+        self, model: nn.Module | None = None, step: int | None = None, **more: float
+    ) -> dict[str, float] | None:
         """Figures of the averaged weights on the validation images; main process only, the others wait.
 
-        Another `model` is measured in their place; `more` is kept with its figures.
+        Another `model`, of another `step`, is measured in their place; `more` is kept with its figures.
         """
+        step = step or self.step
         if self.accelerator.is_main_process:
             with self.accelerator.autocast():
                 figures, columns = self.evaluate((model or self._averaged.module).eval(), self.validation)
             figures = figures | more
-            self.history.append({"step": self.step, "seconds": round(self.seconds), **figures})
-            self.print(f"step {self.step}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+            self.history.append({"step": step, "seconds": round(self.seconds), **figures})
+            self.print(f"step {step}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
             self.accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=self.step)
             if columns:
-                path = self.config.output_dir / "samples" / f"step-{self.step:06d}.png"
+                path = self.config.output_dir / "samples" / f"step-{step:06d}.png"
                 save_grid(path, columns)
                 self._log_picture(path)
         self.accelerator.wait_for_everyone()
         return self.history[-1] if self.accelerator.is_main_process else None
 
-    def interpolate(self, model: nn.Module, start: str, colorfulness: float | None) -> dict[str, float] | None:
+    def interpolate(
+        self, model: nn.Module, start: str, colorfulness: float | None, step: int | None = None
+    ) -> dict[str, float] | None:
         """`validation.interpolate` between a checkpoint and the model that began from it; gives the new figures.
+
+        `step` is the model's, if it is not the last one.
 
         Does nothing, and gives None, if no `colorfulness` is wanted, or if the run was stopped and is to go on.
         """
@@ -221,7 +228,7 @@ class Run:
         if self.accelerator.is_main_process:
             with self.accelerator.autocast():
                 share = interpolate(Generator.from_pretrained(start), model, self.validation, colorfulness)
-        return self.validate(model, share=share)
+        return self.validate(model, step, share=share)
 
     def _set_learning_rate(self) -> None:
         warmup = min(self.config.lr_warmup_steps, self.max_steps // 10)

@@ -201,9 +201,13 @@ def test_a_gan_moves_back_to_the_colours_that_are_enough(images: Path, tmp_path:
         figures = {}
         for enough in ("2.0", "0.2"):  # more than there is, and less than the U-Net has
             folder = tmp_path / script / enough
-            train(script, folder, images, *start, *stage, "--colorfulness", enough)
+            train(script, folder, images, *start, *stage, "--colorfulness", enough, "--validation_steps", 1)
             figures[enough] = json.loads((folder / "training.json").read_text())["figures"]
         assert figures["2.0"]["share"] == 1
+        record = json.loads((folder / "training.json").read_text())
+        measured = [past for past in record["validation"] if "share" not in past]
+        kept = min(measured, key=lambda past: past["fd_ab"]) if stage else measured[-1]
+        assert record["figures"]["step"] == kept["step"]  # NoGAN keeps its best one
         assert figures["0.2"]["share"] <= 1 / 64
         assert Colorizer.from_pretrained(folder).colorize(data.coffee()).size == (600, 400)
 

@@ -9,6 +9,7 @@ images.
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -62,7 +63,7 @@ def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, row
     """Write metrics.json and table.md; gives what the former holds."""
 
     def describe(row: Row) -> tuple[dict, dict, dict]:
-        return figures(row, rows["truth"]), intervals(row, rows["truth"]), by_class(row, rows["truth"], images)
+        return figures(row, rows["truth"]), intervals(row, rows["truth"]), by_class(row, images)
 
     with one_core_threads(torch.get_num_threads()) as pool:
         described = dict(zip(rows, pool.map(describe, rows.values()), strict=True))
@@ -76,6 +77,10 @@ def write_figures(options: argparse.Namespace, images: ImageSet, greys: int, row
         "intervals": {name: parts[1] for name, parts in described.items()},
         "classes": {name: parts[2] for name, parts in described.items()},
     }
+    for classes in record["classes"].values():
+        for name, values in classes.items():
+            truth = record["classes"]["truth"][name]
+            values["ab_bias"] = math.hypot(values["mean_a"] - truth["mean_a"], values["mean_b"] - truth["mean_b"])
     (options.output_dir / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
     table = markdown_table(record["rows"])
     heading = f"{options.dataset_name}, {options.split}: {len(images)} images, {greys} exactly grey ones left out"

@@ -230,7 +230,8 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
             average.save_pretrained(config.output_dir / "best")
     best = min(run.history, key=lambda past: past["fd_ab"], default=None)  # the main process has it
     generator = Generator.from_pretrained(config.output_dir / "best").to(run.device)
-    run.finish(generator, run.interpolate(generator, start, config.colorfulness) or best)
+    faded = run.interpolate(generator, start, config.colorfulness, best and best["step"])
+    run.finish(generator, faded or best)
     return run
 
 
