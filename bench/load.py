@@ -22,6 +22,8 @@ import psutil
 import skimage
 from PIL import Image
 
+from colorgan.colorizer import RENDER_SIZE
+
 ROOT = Path(__file__).parent.parent
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
 
@@ -30,7 +32,8 @@ async def colorize(http: httpx.AsyncClient, name: str, content: bytes) -> tuple[
     """Seconds from the upload to the coloured bytes, and their size."""
     start = time.perf_counter()
     uploaded = await http.post("upload", files={"files": (name, content)})
-    data = [{"path": uploaded.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}, "unet", 1, 32]
+    photo = {"path": uploaded.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
+    data = [photo, "unet", 1, RENDER_SIZE, 0]  # model, saturation, render size, which sample
     call = await http.post("call/colorize", json={"data": data})
     event = call.raise_for_status().json()["event_id"]
     answer = (await http.get(f"call/colorize/{event}")).text

@@ -365,8 +365,9 @@ MARK = {"meta": {"_type": "gradio.FileData"}}
 @pytest.mark.parametrize("mark", [{}, MARK])
 @pytest.mark.parametrize("path", [str(PHOTOS / "coffee.png"), "docs/comparison.png", "../../etc/passwd"])
 def test_a_file_of_the_server_is_no_upload(app: str, path: str, mark: dict) -> None:
-    for endpoint, photo in (("colorize", {"path": path, **mark}), ("colorize_batch", [{"path": path, **mark}])):
-        said = answer(app, endpoint, [photo, "unet", 1, 32])
+    photo = {"path": path, **mark}
+    for endpoint, data in (("colorize", [photo, "unet", 1, 48, 0]), ("colorize_batch", [[photo], "unet", 1, 48])):
+        said = answer(app, endpoint, data)
         assert "event: error" in said
         assert str(ROOT) not in said
         assert "coffee" not in said
@@ -478,7 +479,7 @@ def test_a_closed_tab_frees_its_work(app: str, client: Client, tmp_path: Path, s
         files = {"files": (f"left-{i}.jpg", (tmp_path / f"left-{i}.jpg").read_bytes())}
         uploads.append({"path": httpx.post(f"{app}gradio_api/upload", files=files).json()[0], **MARK})
     call = f"{app}gradio_api/call/colorize_batch"
-    event = post(call, {"data": [uploads, "unet", 1, 32]})["event_id"]
+    event = post(call, {"data": [uploads, "unet", 1, 48]})["event_id"]
     with urllib.request.urlopen(f"{call}/{event}") as tab:
         while b"generating" not in tab.readline():
             pass
