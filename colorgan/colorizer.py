@@ -19,8 +19,9 @@ from colorgan.render import render
 from colorgan.strips import on_one_core, one_core_threads
 from colorgan.upsample import shrink
 
-RENDER_SIZE = 32  # shorter side the network sees, besides half of it; chosen by `bench/photographs.py --sizes`
-LONGEST = 16  # times the render size: a strip of 1 x 5000 pixels is not enlarged to a picture of 32 x 160,000
+OVERVIEW = 16  # shorter side at which a network takes in most of a photograph at once
+RENDER_SIZE = 48  # shorter side it sees besides, for where the colours are; chosen by `bench/photographs.py --sizes`
+LONGEST = 16  # times the render size, the longer side at most: a strip of 48 x 100,000 pixels is seen smaller
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
 LIGHT_GRID, SHADOWS, EXPOSURE = 3, 0.2, 0.1  # of the light that a sample is seen in: as much as leaves fd alone
 PRECISION = {"cuda": torch.float16}  # of the network's arithmetic, else float32; bfloat16 is about ten times as far off
@@ -90,8 +91,8 @@ class Colorizer:
     ) -> Image.Image | list[Image.Image]:
         """Colourize one picture: a path, an open file, a PIL image, or an array (H, W[, 3 or 4]) of uint8 or uint16.
 
-        The network sees it with its shorter side at `render_size` pixels, a multiple of 16, and at half of that, and
-        what it predicts is fused; several sizes are taken as they are. `saturation` multiplies the chroma. The result
+        The network sees it with its shorter side at `render_size` pixels, a multiple of 16, and at 16, and what it
+        predicts is fused; several sizes are taken as they are. `saturation` multiplies the chroma. The result
         is 8-bit RGB (RGBA where the input has alpha), upright, of the input's size and lightness; with `num_samples`,
         a list of so many plausible ones (see `predict`), which `seed` chooses. Raises `colorgan.PhotoError` for what
         cannot be read. For 16-bit results, and to change the saturation without asking the network again, use
@@ -248,11 +249,10 @@ def _outcome(future: Future) -> Result | PhotoError:
 
 
 def network_inputs(photo: Photo, render_size: RenderSize | None = None) -> list[Tensor]:
-    """Lightness (1, h, w) in [-1, 1] of a photograph at each size the network is to see it: one number and its half."""
+    """Lightness (1, h, w) in [-1, 1] of a photograph at each size the network is to see it: one number goes with 16."""
     sizes = RENDER_SIZE if render_size is None else render_size
     if isinstance(sizes, int):
-        half = -(-sizes // 32) * 16  # a multiple of 16 as well
-        sizes = (half, sizes) if half < sizes else (sizes,)
+        sizes = (OVERVIEW, sizes) if sizes > OVERVIEW else (sizes,)
     if not sizes:
         raise ValueError("There is no render size: give a multiple of 16, such as 32, or several.")
     return [network_input(photo, size) for size in sizes]
@@ -260,16 +260,16 @@ def network_inputs(photo: Photo, render_size: RenderSize | None = None) -> list[
 
 @torch.inference_mode()
 def network_input(photo: Photo, render_size: int) -> Tensor:
-    """Lightness (1, h, w) in [-1, 1] of a photograph with its shorter side at `render_size`, its aspect ratio kept."""
+    """Lightness (1, h, w) in [-1, 1] of a photograph with its shorter side at `render_size`, its aspect ratio kept.
+
+    A smaller one stays as it is: enlarged, its colours come out worse.
+    """
     if render_size < 16 or render_size % 16:
         raise ValueError(f"The render size is a multiple of 16, such as 32 or 64, not {render_size}.")
     width, height = photo.size
-    scale = min(render_size / min(width, height), LONGEST * render_size / max(width, height))
+    scale = min(1, render_size / min(width, height), LONGEST * render_size / max(width, height))
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    lightness = torch.from_numpy(photo.lightness)[None, None]
-    if scale >= 1:
-        return F.interpolate(lightness, size, mode="bicubic")[0].clamp(0, 100) / 50 - 1
-    return shrink(lightness, size)[0] / 50 - 1
+    return shrink(torch.from_numpy(photo.lightness)[None, None], size)[0] / 50 - 1
 
 
 def draw_light(generator: torch.Generator, count: int = 1) -> Tensor:

@@ -56,7 +56,7 @@ def test_samples_differ_in_their_colours_alone() -> None:
     labs = [lab_of(np.array(sample))[0] for sample in samples]
     assert len(labs) == 3
     for a, b in itertools.combinations([*labs, lab_of(np.array(colorizer.colorize(pixels)))[0]], 2):
-        assert 1 < (a - b)[1:].abs().mean() < 15
+        assert 0.3 < (a - b)[1:].abs().mean() < 15
         assert (a - b)[0].abs().mean() < 0.1
     again = colorizer.colorize(pixels, num_samples=1, seed=1)
     assert np.array_equal(np.array(again[0]), np.array(samples[0]))
@@ -143,7 +143,7 @@ def test_saturation_scales_the_chroma(colorizer: Colorizer) -> None:
 
 
 def test_the_network_sees_the_shorter_side_at_the_render_size() -> None:
-    shapes = {(300, 450): (48, 72), (450, 300): (72, 48), (10, 10): (48, 48), (1, 5000): (1, 768), (480, 640): (48, 64)}
+    shapes = {(300, 450): (48, 72), (450, 300): (72, 48), (10, 10): (10, 10), (1, 5000): (1, 768), (480, 640): (48, 64)}
     for (height, width), seen in shapes.items():
         lightness = network_input(Photo(np.full((height, width), 75, np.float32)), 48)
         assert lightness.shape == (1, *seen)
@@ -159,9 +159,9 @@ def test_several_render_sizes_are_fused_as_strong_as_the_largest(colorizer: Colo
     mean = (F.interpolate(small[None], (32, 48), mode="bicubic")[0] + large) / 2
     mean *= large.norm(dim=0).mean() / mean.norm(dim=0).mean()
     assert torch.allclose(colorizer.predict(photo, render_size=[32, 16]), mean, atol=1e-5)
-    assert RENDER_SIZE == 32
-    for same in (None, 32, (16, 32)):  # a size is seen together with its half
-        assert torch.allclose(colorizer.predict(photo, render_size=same), mean, atol=1e-5)
+    for size, same in ((None, (16, RENDER_SIZE)), (32, (16, 32)), (16, (16,))):  # a size is seen together with 16
+        both = (colorizer.predict(photo, render_size=sizes) for sizes in (size, same))
+        assert torch.allclose(*both, atol=1e-5)
     fused = render(photo, mean)
     assert (np.array(colorizer.colorize(skimage.data.coffee(), render_size=(16, 32))) == fused).mean() > 0.99
     with pytest.raises(ValueError, match="There is no render size"):

@@ -5,7 +5,7 @@
 The discriminator sees lightness and colour together, so it can say "grass is not that brown"; the L1 term keeps the
 colours where they belong. A small weight on L1 gives vivid pictures, a large one (100 in the seed recipe) pale ones.
 A GAN that began from a regression (`--generator runs/unet`) errs less when its weights are moved back part of the way
-(`--colorfulness 0.9`).
+(`--colorfulness 0.75`).
 """
 
 from dataclasses import dataclass

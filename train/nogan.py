@@ -48,7 +48,7 @@ class NoGANConfig(TrainingConfig):
     critic_learning_rate: float = option(5e-4, "peak learning rate of stage 2")
     joint_steps: int = option(1500, "optimizer steps of stage 3")
     joint_learning_rate: float = option(2e-4, "peak learning rate of stage 3")
-    critic_threshold: float = option(1.3, "stage 3 heeds the critic only while its loss is below this")
+    critic_threshold: float = option(1.4, "stage 3 heeds the critic only while its loss is below this (guessing: 1.39)")
     colorfulness: float | None = option(
         None, "of the truth's that is enough: weights move back towards stage 1's as far as that allows"
     )
