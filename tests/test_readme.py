@@ -47,7 +47,7 @@ def test_the_command_line_examples(folder: Path):
     assert result.returncode == 0, result.stderr
     for name in ("photo.colorized.png", "coloured/cup.colorized.png", "album/cup.colorized.png", "coloured.png"):
         assert Image.open(folder / name).size == (600, 400)
-    assert "architecture: seed" in result.stdout  # colorgan info
+    assert "unet: Generator with" in result.stdout  # colorgan info
 
 
 def test_the_map_names_what_is_there():
