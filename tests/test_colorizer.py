@@ -51,12 +51,12 @@ def test_lightness_is_the_inputs_within_8_bit_rounding(colorizer: Colorizer, nam
 
 
 def test_samples_differ_in_their_colours_alone() -> None:
-    colorizer, pixels = Colorizer.from_pretrained("cgan"), skimage.data.astronaut()
+    colorizer, pixels = Colorizer.from_pretrained("cgan"), skimage.data.coffee()  # the colour of a cup is a guess
     samples = colorizer.colorize(pixels, num_samples=3, seed=1)
     labs = [lab_of(np.array(sample))[0] for sample in samples]
     assert len(labs) == 3
     for a, b in itertools.combinations([*labs, lab_of(np.array(colorizer.colorize(pixels)))[0]], 2):
-        assert 0.3 < (a - b)[1:].abs().mean() < 15
+        assert 1 < (a - b)[1:].abs().mean() < 15
         assert (a - b)[0].abs().mean() < 0.1
     again = colorizer.colorize(pixels, num_samples=1, seed=1)
     assert np.array_equal(np.array(again[0]), np.array(samples[0]))
@@ -159,7 +159,8 @@ def test_several_render_sizes_are_fused_as_strong_as_the_largest(colorizer: Colo
     mean = (F.interpolate(small[None], (32, 48), mode="bicubic")[0] + large) / 2
     mean *= large.norm(dim=0).mean() / mean.norm(dim=0).mean()
     assert torch.allclose(colorizer.predict(photo, render_size=[32, 16]), mean, atol=1e-5)
-    for size, same in ((None, (16, RENDER_SIZE)), (32, (16, 32)), (16, (16,))):  # a size is seen together with 16
+    assert RENDER_SIZE == 48
+    for size, same in ((None, (16, 48)), (32, (16, 32)), (16, (16,))):  # a size is seen together with 16
         both = (colorizer.predict(photo, render_size=sizes) for sizes in (size, same))
         assert torch.allclose(*both, atol=1e-5)
     fused = render(photo, mean)

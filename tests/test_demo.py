@@ -365,9 +365,13 @@ MARK = {"meta": {"_type": "gradio.FileData"}}
 @pytest.mark.parametrize("mark", [{}, MARK])
 @pytest.mark.parametrize("path", [str(PHOTOS / "coffee.png"), "docs/comparison.png", "../../etc/passwd"])
 def test_a_file_of_the_server_is_no_upload(app: str, path: str, mark: dict) -> None:
+    files = {"files": ("coffee.png", (PHOTOS / "coffee.png").read_bytes())}
+    upload = {"path": httpx.post(f"{app}gradio_api/upload", files=files).json()[0], **MARK}
     photo = {"path": path, **mark}
-    for endpoint, data in (("colorize", [photo, "unet", 1, 48, 0]), ("colorize_batch", [[photo], "unet", 1, 48])):
-        said = answer(app, endpoint, data)
+    calls = {"colorize": lambda x: [x, "unet", 1, 48, 0], "colorize_batch": lambda x: [[x], "unet", 1, 48]}
+    for endpoint, data in calls.items():
+        assert "event: complete" in answer(app, endpoint, data(upload))  # so it is the file that is refused
+        said = answer(app, endpoint, data(photo))
         assert "event: error" in said
         assert str(ROOT) not in said
         assert "coffee" not in said
