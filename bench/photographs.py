@@ -1,9 +1,12 @@
 """How right are colours on photographs, and at which size should the network see them?
 
-    python bench/photographs.py FOLDER_OF_COLOUR_PHOTOGRAPHS [--models unet cgan nogan] [--sizes]
+    python bench/photographs.py FOLDER_OF_COLOUR_PHOTOGRAPHS [--models unet cgan nogan] [--faded] [--sizes]
 
 Every photograph is made grey and colourized at full size, as a user would; errors are relative to grey's (below 1 is
 better than leaving it grey), colourfulness to the truth's, all as means over photographs.
+
+`--faded` shows the network the lightness of a faded print instead (0.4 L + 35), once with the contrast that
+`colorgan.colorizer.unfade` gives it, and once as it is; its colours are put on the true lightness.
 
 `--sizes` compares render sizes on smaller copies. Rows like 16+48 fuse what is predicted at those sizes, as strong as
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
@@ -13,12 +16,15 @@ with every bundled model, 4 to 5 % better than 16+32, and a size with 16 is bett
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
 
+import colorgan.colorizer
 from colorgan import Colorizer
 from colorgan.color import rgb_to_lab
 from colorgan.metrics import ab_error, ciede2000, colorfulness
@@ -35,14 +41,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", nargs="+", default=["unet", "cgan", "nogan"])
+    parser.add_argument("--faded", action="store_true", help="measure faded prints as well")
     parser.add_argument("--sizes", action="store_true", help="compare render sizes")
     options = parser.parse_args()
     paths = sorted(path for path in options.folder.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
     print(f"{len(paths)} photographs | ab error | ciede2000 | colourfulness | ab better than grey's")
     colorizers = {model: Colorizer.from_pretrained(model) for model in options.models}
     for model, colorizer in colorizers.items():
-        figures = np.array([measure_whole(colorizer, path) for path in paths])
-        print(model, *(f"{value:.3f}" for value in figures.mean(0)), (figures[:, 0] < 1).sum(), sep=" | ", flush=True)
+        report_whole(model, [measure_whole(colorizer, path) for path in paths])
+        if options.faded:
+            report_whole(f"{model}, faded", [measure_whole(colorizer, path, faded=True) for path in paths])
+            with mock.patch.object(colorgan.colorizer, "CONTRAST", 0.0):
+                report_whole(f"{model}, seen faded", [measure_whole(colorizer, path, faded=True) for path in paths])
     for model, colorizer in colorizers.items() if options.sizes else ():
         print(f"\n{model}, {len(paths)} photographs; at saturation 1, then the error where colourfulness is as said")
         print("sizes     error/grey's  colourfulness  better than grey", *(f"  at {c:.1f}" for c in COLOURFULNESS))
@@ -50,16 +60,23 @@ def main() -> None:
             report(sizes, np.array([measure(colorizer, path, sizes) for path in paths]))
 
 
-def measure_whole(colorizer: Colorizer, path: Path) -> tuple[float, float, float]:
+def measure_whole(colorizer: Colorizer, path: Path, faded: bool = False) -> tuple[float, float, float]:
     """Error of ab and ciede2000 relative to grey's, colourfulness to the truth's, at full size."""
     truth = np.asarray(Image.open(path).convert("RGB"))
-    result = np.asarray(colorizer.colorize(truth).convert("RGB"))
+    photo = read_photo(truth)
+    seen = replace(photo, lightness=0.4 * photo.lightness + 35) if faded else photo
+    result = render(photo, colorizer.predict(seen))
     output, goal = lab(result)[None], lab(truth)[None]
     grey = goal * torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
     errors = [
         (function(output, goal).mean() / function(grey, goal).mean()).item() for function in (ab_error, ciede2000)
     ]
     return *errors, (colorfulness(stack(result)) / colorfulness(stack(truth))).item()
+
+
+def report_whole(name: str, figures: list[tuple[float, ...]]) -> None:
+    better = sum(each[0] < 1 for each in figures)
+    print(name, *(f"{value:.3f}" for value in np.mean(figures, 0)), better, sep=" | ", flush=True)
 
 
 def measure(colorizer: Colorizer, path: Path, sizes: tuple[int, ...]) -> list[tuple[float, float]]:
