@@ -21,8 +21,8 @@ from colorgan.upsample import shrink
 
 OVERVIEW = 16  # shorter side at which a network takes in most of a photograph at once
 RENDER_SIZE = 48  # shorter side it sees besides, for where the colours are; chosen by `bench/photographs.py --sizes`
-CONTRAST = 1.0  # of lightness (-1 to 1) the network sees at least, chosen by `bench/photographs.py --faded`
-MOST_GAIN = 3.0  # for it: a wall stays a wall
+CONTRAST = 1.0  # of lightness (-1 to 1) a faded photograph is seen with, measured by `bench/photographs.py --faded`
+MOST_GAIN = 3.0  # of contrast: a wall stays a wall
 LONGEST = 16  # times the render size, the longer side at most: a strip of 48 x 100,000 pixels is seen smaller
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
 LIGHT_GRID, SHADOWS, EXPOSURE = 3, 0.2, 0.1  # of the light that a sample is seen in: as much as leaves fd alone
@@ -281,7 +281,8 @@ def network_input(photo: Photo, render_size: int) -> Tensor:
 def unfade(inputs: list[Tensor]) -> list[Tensor]:
     """The same lightness (1, h, w) in [-1, 1] with a contrast of `CONTRAST` at least, and then nearer to middle grey.
 
-    The contrast is that of the finest, between its darkest and its lightest hundredth, without an old print's border.
+    Contrast is that of the finest, between its darkest and its lightest hundredth, without an old print's border; it
+    becomes at most `MOST_GAIN` times what it was.
     """
     finest = max(inputs, key=Tensor.numel)
     top, left = (side // 8 for side in finest.shape[-2:])
