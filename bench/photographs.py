@@ -12,7 +12,7 @@ better than leaving it grey), colourfulness to the truth's, all as means over ph
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
 saturation brings about. Run it again when the checkpoints change, and put the best size into `RENDER_SIZE` in
 colorgan/colorizer.py, which is seen together with 16. On Kodak 1 to 12, where colourfulness is 0.5, 16+48 is the best
-with every bundled model, 4 to 5 % better than 16+32, and a size with 16 is better than with its half.
+with every bundled model, 3 to 5 % better than 16+32, and a size with 16 is better than with its half.
 """
 
 import argparse
