@@ -1,40 +1,45 @@
-"""Strided convolutions that train faster on a CPU; everywhere else they are torch's own, and so are their weights.
+"""Convolutions that train faster on a CPU; everywhere else they are torch's own, and so are their weights.
 
-On maps of few positions torch's bfloat16 kernels are slow at the weights' gradient (bench/README.md). There it is one
-large matrix product here: of every position's output with every position's patch.
+On maps of few positions torch's bfloat16 kernels are slow (bench/README.md). There the weights' gradient is one large
+matrix product here, of every position's output with every position's patch. On the smallest maps, where much of the
+kernel lies beside the map, so are the other passes: one product for each position, of what lies on the map.
 """
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-FEW = 16  # positions of the smaller map up to which the product is faster (`python bench/train.py`)
+FEW = 16  # positions of the smaller map up to which one product gives the weights' gradient faster
+FEWER = 4  # positions up to which a product for each of them is faster (`python bench/train.py` for both)
 
 
 class Conv2d(nn.Conv2d):
     """`torch.nn.Conv2d` without dilation and groups."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if _is_slow(self.weight, x.shape[-2] * x.shape[-1] // (self.stride[0] * self.stride[1])):
-            return _Convolution.apply(x.bfloat16(), self.weight.bfloat16(), self.bias, self)
-        return super().forward(x)
+        weight = self.weight  # once: to ask a normalised layer for its weight is to compute it
+        if _is_slow(weight, x.shape[-2] * x.shape[-1] // (self.stride[0] * self.stride[1])):
+            return _convolve(x, weight, self)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
     """`torch.nn.ConvTranspose2d` without dilation, groups and output padding."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if _is_slow(self.weight, x.shape[-2] * x.shape[-1]):
-            return _Convolution.apply(x.bfloat16(), self.weight.bfloat16(), self.bias, self)
-        return super().forward(x)
+        weight = self.weight
+        if _is_slow(weight, x.shape[-2] * x.shape[-1]):
+            return _convolve(x, weight, self)
+        return F.conv_transpose2d(x, weight, self.bias, self.stride, self.padding)
 
 
 def _is_slow(weight: Tensor, positions: int) -> bool:
     return (
-        positions <= FEW
+        positions <= (FEW if weight.requires_grad else FEWER)
         and weight.device.type == "cpu"
-        and weight.requires_grad
         and torch.is_grad_enabled()
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
@@ -42,38 +47,79 @@ def _is_slow(weight: Tensor, positions: int) -> bool:
     )
 
 
+def _convolve(x: Tensor, weight: Tensor, layer: Conv2d | ConvTranspose2d) -> Tensor:
+    y = _Convolution.apply(x.bfloat16(), weight.bfloat16(), layer)
+    return y if layer.bias is None else y + layer.bias.bfloat16()[:, None, None]
+
+
 class _Convolution(torch.autograd.Function):
+    """Down from a large map to a small one, or, transposed, up; the way of the gradient is the other one."""
+
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor | None, layer: nn.Module) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, layer: Conv2d | ConvTranspose2d) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.layer, ctx.bias_sizes = layer, None if bias is None else bias.shape
-        bias = None if bias is None else bias.to(x.dtype)
-        convolve = F.conv_transpose2d if layer.transposed else F.conv2d
-        return convolve(x, weight, bias, layer.stride, layer.padding)
+        ctx.layer = layer
+        return _up(x, weight, layer) if layer.transposed else _down(x, weight, layer)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        stride, padding, transposed = ctx.layer.stride, ctx.layer.padding, ctx.layer.transposed
-        for_x, _, for_bias = torch.ops.aten.convolution_backward(
-            gradient,
-            x,
-            weight,
-            ctx.bias_sizes,
-            stride,
-            padding,
-            (1, 1),
-            transposed,
-            (0, 0),
-            1,
-            (ctx.needs_input_grad[0], False, ctx.bias_sizes is not None),
-        )
-        large, small = (gradient, x) if transposed else (x, gradient)
-        for_weight = _rows(small).T @ _patches(large, weight.shape[-2:], stride, padding)
-        height, width = weight.shape[-2:]
-        for_weight = for_weight.view(weight.shape[0], height, width, weight.shape[1]).permute(0, 3, 1, 2)
-        return for_x, for_weight, for_bias, None
+        (x, weight), layer = ctx.saved_tensors, ctx.layer
+        large, small = (gradient, x) if layer.transposed else (x, gradient)
+        for_x = for_weight = None
+        if ctx.needs_input_grad[0]:
+            for_x = _down(large, weight, layer) if layer.transposed else _up(small, weight, layer, large.shape[-2:])
+        if ctx.needs_input_grad[1]:
+            rows, columns = weight.shape[-2:]
+            for_weight = _rows(small).T @ _patches(large, (rows, columns), layer.stride, layer.padding)
+            for_weight = for_weight.view(len(weight), rows, columns, -1).permute(0, 3, 1, 2)
+        return for_x, for_weight, None
+
+
+def _down(large: Tensor, weight: Tensor, layer: nn.Module) -> Tensor:
+    sides = zip(large.shape[-2:], layer.kernel_size, layer.stride, layer.padding, strict=True)
+    height, width = [(side + 2 * padding - kernel) // stride + 1 for side, kernel, stride, padding in sides]
+    if height * width > FEWER:
+        return F.conv2d(large, weight, None, layer.stride, layer.padding)
+    n, large, weight = len(large), large.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
+    y = large.new_empty(n, height, width, len(weight))
+    for place, patch, part in _places((height, width), large.shape[1:3], layer):
+        y[place] = large[patch].reshape(n, -1) @ weight[part].reshape(len(weight), -1).T
+    return y.permute(0, 3, 1, 2)
+
+
+def _up(small: Tensor, weight: Tensor, layer: nn.Module, size: tuple[int, int] | None = None) -> Tensor:
+    sides = zip(small.shape[-2:], layer.kernel_size, layer.stride, layer.padding, strict=True)
+    least = [(side - 1) * stride - 2 * padding + kernel for side, kernel, stride, padding in sides]
+    height, width = size or least
+    if small.shape[-2] * small.shape[-1] > FEWER:
+        more = (height - least[0], width - least[1])
+        return F.conv_transpose2d(small, weight, None, layer.stride, layer.padding, more)
+    n, small, weight = len(small), small.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
+    y = torch.zeros(n, height, width, weight.shape[-1])  # patches overlap, and their sum is rounded once
+    for place, patch, part in _places(small.shape[1:3], (height, width), layer):
+        kernel = weight[part]
+        y[patch] += (small[place] @ kernel.reshape(len(weight), -1)).view(n, *kernel.shape[1:])
+    return y.to(small.dtype).permute(0, 3, 1, 2)
+
+
+def _places(
+    small: tuple[int, int], large: tuple[int, int], layer: nn.Module
+) -> Iterator[tuple[tuple, tuple[slice, ...], tuple[slice, ...]]]:
+    """Index of each position of the small map, of the patch of the large map it is of, and of that part of the kernel.
+
+    All in the order (N, height, width, C); the part of the kernel that lies beside the large map is left out.
+    """
+    axes = []
+    for axis in range(2):
+        kernel, stride, padding = layer.kernel_size[axis], layer.stride[axis], layer.padding[axis]
+        starts = [place * stride - padding for place in range(small[axis])]
+        patches = [slice(max(start, 0), min(start + kernel, large[axis])) for start in starts]
+        axes.append([(p, slice(p.start - s, p.stop - s)) for p, s in zip(patches, starts, strict=True)])
+    every = slice(None)
+    for row, (rows, kernel_rows) in enumerate(axes[0]):
+        for column, (columns, kernel_columns) in enumerate(axes[1]):
+            yield (every, row, column), (every, rows, columns), (every, kernel_rows, kernel_columns)
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def time_script(*arguments: str) -> dict[str, float | str]:
 
 
 def test_a_step_is_timed_and_its_operations_counted() -> None:
-    result = time_script("unet", "0.2", "--architecture", "seed", "--width", "16")
+    result = time_script("unet", "0.2", "--architecture", "seed", "--width", "16", "--mixed_precision", "no")
     generator, lightness = Generator("seed", 16).train(), torch.zeros(8, 1, 32, 32)
     with FlopCounterMode(display=False) as counter:
         generator(lightness).sum().backward()

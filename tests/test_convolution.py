@@ -1,8 +1,9 @@
-"""Our strided convolutions are torch's, with another way to the weights' gradient."""
+"""Our strided convolutions are torch's, by another way."""
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from colorgan.convolution import Conv2d, ConvTranspose2d
 
@@ -11,19 +12,21 @@ def gradients(layer: nn.Module, x: torch.Tensor) -> tuple[str, list[torch.Tensor
     """What made the output, the output, and the gradients of an uneven sum of it."""
     x = x.clone().requires_grad_()
     y = layer(x)
-    way = y.grad_fn.name()
+    way = f"{y.grad_fn.name()} {y.grad_fn.next_functions[0][0]}"  # the last step may have added the bias
     (y.float() * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
     return way, [y.detach(), x.grad, *(p.grad for p in layer.parameters())]
 
 
 @pytest.mark.parametrize("ours", [Conv2d, ConvTranspose2d])
 @pytest.mark.parametrize(("kernel", "padding", "bias"), [(4, 1, False), (2, 0, True), ((4, 2), (1, 0), True)])
-def test_gradients_are_torch_s(ours: type[nn.Module], kernel: int, padding: int, bias: bool):
+@pytest.mark.parametrize("small", [(1, 1), (2, 2), (3, 4)])  # the last: only the weights' gradient is a product
+def test_gradients_are_torch_s(ours: type[nn.Module], kernel: int, padding: int, bias: bool, small: tuple[int, int]):
     torch.manual_seed(0)
     layer = ours(6, 10, kernel, stride=2, padding=padding, bias=bias)
     theirs = ours.__base__(6, 10, kernel, stride=2, padding=padding, bias=bias)
     theirs.load_state_dict(layer.state_dict())
-    x = torch.randn(3, 6, 4, 4).bfloat16().float()
+    height, width = small if ours is ConvTranspose2d else (2 * side + 1 for side in small)
+    x = torch.randn(3, 6, height, width).bfloat16().float()
     with torch.no_grad():
         for parameters in zip(layer.parameters(), theirs.parameters(), strict=True):
             for parameter in parameters:
@@ -42,4 +45,16 @@ def test_where_torch_is_fast_it_is_asked():
     with torch.autocast("cpu", torch.bfloat16):
         assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 32, 32))[0]  # many positions
         layer.requires_grad_(False)
-        assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 4, 4))[0]  # no gradient wanted
+        assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 8, 8))[0]  # no weights' gradient wanted
+
+
+@pytest.mark.parametrize("ours", [Conv2d, ConvTranspose2d])
+@pytest.mark.parametrize("precise", [True, False])
+def test_a_normalised_weight_is_computed_once(ours: type[nn.Module], precise: bool):
+    layer, theirs = (spectral_norm(kind(6, 10, 4, 2, 1)) for kind in (ours, ours.__base__))
+    theirs.load_state_dict(layer.state_dict())
+    with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+        layer(torch.randn(3, 6, 4, 4))
+        theirs(torch.randn(3, 6, 4, 4))
+    for name, buffer in theirs.named_buffers():  # what each computation moves on
+        torch.testing.assert_close(layer.get_buffer(name), buffer)
