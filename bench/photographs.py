@@ -1,22 +1,23 @@
 """How right are colours on photographs, and at which size should the network see them?
 
-    python bench/photographs.py FOLDER_OF_COLOUR_PHOTOGRAPHS [--models unet cgan nogan] [--faded] [--sizes]
+    python bench/photographs.py FOLDER [--models unet cgan nogan] [--saturation 1] [--faded] [--sizes]
 
-Every photograph is made grey and colourized at full size, as a user would; errors are relative to grey's (below 1 is
-better than leaving it grey), colourfulness to the truth's, all as means over photographs.
+Every photograph of the folder is made grey and colourized at full size, as a user would; errors are relative to grey's
+(below 1 is better than leaving it grey), colourfulness to the truth's, all as means over photographs.
 
 `--faded` shows the network the lightness of a faded print instead (0.4 L + 35), once with the contrast that
-`colorgan.colorizer.unfade` gives it, and once as it is; its colours are put on the true lightness.
+`colorgan.view.unfade` gives it, and once as it is; its colours are put on the true lightness.
 
 `--sizes` compares render sizes on smaller copies. Rows like 16+48 fuse what is predicted at those sizes, as strong as
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
 saturation brings about. Run it again when the checkpoints change, and put the best size into `RENDER_SIZE` in
-colorgan/colorizer.py, which is seen together with 16. On Kodak 1 to 12, where colourfulness is 0.5, 16+48 is the best
+colorgan/view.py, which is seen together with 16. On Kodak 1 to 12, where colourfulness is 0.5, 16+48 is the best
 with every bundled model, 3 to 5 % better than 16+32, and a size with 16 is better than with its half.
 """
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -24,8 +25,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-import colorgan.colorizer
-from colorgan import Colorizer
+from colorgan import Colorizer, view
 from colorgan.color import rgb_to_lab
 from colorgan.metrics import ab_error, ciede2000, colorfulness
 from colorgan.photo import read_photo
@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", nargs="+", default=["unet", "cgan", "nogan"])
+    parser.add_argument("--saturation", type=float, default=1.0, help="of what is measured at full size")
     parser.add_argument("--faded", action="store_true", help="measure faded prints as well")
     parser.add_argument("--sizes", action="store_true", help="compare render sizes")
     options = parser.parse_args()
@@ -48,11 +49,12 @@ def main() -> None:
     print(f"{len(paths)} photographs | ab error | ciede2000 | colourfulness | ab better than grey's")
     colorizers = {model: Colorizer.from_pretrained(model) for model in options.models}
     for model, colorizer in colorizers.items():
-        report_whole(model, [measure_whole(colorizer, path) for path in paths])
+        measure_each = partial(measure_whole, colorizer, saturation=options.saturation)
+        report_whole(model, [measure_each(path) for path in paths])
         if options.faded:
-            report_whole(f"{model}, faded", [measure_whole(colorizer, path, faded=True) for path in paths])
-            with mock.patch.object(colorgan.colorizer, "CONTRAST", 0.0):
-                report_whole(f"{model}, seen faded", [measure_whole(colorizer, path, faded=True) for path in paths])
+            report_whole(f"{model}, faded", [measure_each(path, faded=True) for path in paths])
+            with mock.patch.object(view, "CONTRAST", 0.0):
+                report_whole(f"{model}, seen faded", [measure_each(path, faded=True) for path in paths])
     for model, colorizer in colorizers.items() if options.sizes else ():
         print(f"\n{model}, {len(paths)} photographs; at saturation 1, then the error where colourfulness is as said")
         print("sizes     error/grey's  colourfulness  better than grey", *(f"  at {c:.1f}" for c in COLOURFULNESS))
@@ -60,12 +62,14 @@ def main() -> None:
             report(sizes, np.array([measure(colorizer, path, sizes) for path in paths]))
 
 
-def measure_whole(colorizer: Colorizer, path: Path, faded: bool = False) -> tuple[float, float, float]:
+def measure_whole(
+    colorizer: Colorizer, path: Path, saturation: float, faded: bool = False
+) -> tuple[float, float, float]:
     """Error of ab and ciede2000 relative to grey's, colourfulness to the truth's, at full size."""
     truth = np.asarray(Image.open(path).convert("RGB"))
     photo = read_photo(truth)
     seen = replace(photo, lightness=0.4 * photo.lightness + 35) if faded else photo
-    result = render(photo, colorizer.predict(seen))
+    result = render(photo, colorizer.predict(seen), saturation=saturation)
     output, goal = lab(result)[None], lab(truth)[None]
     grey = goal * torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)
     errors = [

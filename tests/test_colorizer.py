@@ -14,10 +14,11 @@ from PIL import Image
 
 from colorgan import Colorizer, Generator, PhotoError
 from colorgan.color import gamut_scale, lab_to_rgb, rgb_to_lab, to_uint8
-from colorgan.colorizer import CONTRAST, MOST_GAIN, PRECISION, RENDER_SIZE, network_input, network_inputs
+from colorgan.colorizer import PRECISION
 from colorgan.photo import Photo, read_photo
 from colorgan.render import GAMUT_TOLERANCE, render
 from colorgan.upsample import upsample_chroma
+from colorgan.view import RENDER_SIZE
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -140,53 +141,6 @@ def test_saturation_scales_the_chroma(colorizer: Colorizer) -> None:
     assert ab[0] == pytest.approx(0, abs=0.02)
     assert ab[0.5] == pytest.approx(2.75, abs=0.02)
     assert ab[2] == pytest.approx(11, abs=0.02)
-
-
-def test_the_network_sees_the_shorter_side_at_the_render_size() -> None:
-    shapes = {(300, 450): (48, 72), (450, 300): (72, 48), (10, 10): (10, 10), (1, 5000): (1, 768), (480, 640): (48, 64)}
-    for (height, width), seen in shapes.items():
-        lightness = network_input(Photo(np.full((height, width), 75, np.float32)), 48)
-        assert lightness.shape == (1, *seen)
-        assert torch.allclose(lightness, torch.tensor(0.5), atol=1e-5)
-    with pytest.raises(ValueError, match="multiple of 16, such as 32 or 64, not 50"):
-        network_input(Photo(np.zeros((9, 9), np.float32)), 50)
-
-
-def contrast(lightness: torch.Tensor) -> float:
-    low, high = torch.quantile(lightness, torch.tensor([0.01, 0.99])).tolist()
-    return high - low
-
-
-def test_a_faded_photograph_is_seen_with_more_contrast() -> None:
-    photo = read_photo(skimage.data.astronaut())
-    faded = Photo(0.3 * photo.lightness + 50)
-    assert contrast(network_input(faded, 48)) < 0.6 < CONTRAST
-    large, small = (seen[0] for seen in network_inputs(faded, [48, 16]))
-    assert contrast(large) == pytest.approx(CONTRAST, rel=0.05)
-    assert abs(large.mean()) < abs(network_input(faded, 48).mean())
-    as_a_line = np.polyfit(network_input(faded, 16).flatten(), small.flatten(), 1, full=True)
-    assert as_a_line[0] == pytest.approx(np.polyfit(network_input(faded, 48).flatten(), large.flatten(), 1), rel=1e-3)
-    assert as_a_line[1] < 1e-6
-
-
-def test_contrast_that_is_there_is_left_alone() -> None:
-    photo = read_photo(skimage.data.astronaut())
-    assert torch.equal(network_inputs(photo, [48])[0], network_input(photo, 48))
-
-
-def test_noise_on_a_wall_does_not_become_a_picture() -> None:
-    noise = np.random.default_rng(0).normal(60, 1, (48, 48)).astype(np.float32)
-    (seen,) = network_inputs(Photo(noise), [48])
-    assert contrast(seen) == pytest.approx(MOST_GAIN * contrast(torch.from_numpy(noise) / 50 - 1), rel=1e-3)
-
-
-def test_the_border_of_an_old_print_is_no_contrast() -> None:
-    faded = 0.3 * read_photo(skimage.data.astronaut()).lightness + 40
-    bordered = faded.copy()
-    bordered[:30] = bordered[-30:] = bordered[:, :30] = bordered[:, -30:] = 98
-    inside = slice(8, 40)
-    plain, framed = (network_inputs(Photo(lightness), [48])[0][0, inside, inside] for lightness in (faded, bordered))
-    assert torch.allclose(plain, framed, atol=0.02)
 
 
 def test_several_render_sizes_are_fused_as_strong_as_the_largest(colorizer: Colorizer) -> None:

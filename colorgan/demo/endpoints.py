@@ -6,10 +6,10 @@ from typing import Literal
 
 import gradio as gr
 
-from colorgan.colorizer import RENDER_SIZE
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, MAX_SATURATION, RENDER_SIZES, Jobs, title
 from colorgan.demo.visitors import photo_input, photos_input, refusal
 from colorgan.photo import PhotoError
+from colorgan.view import RENDER_SIZE
 
 # one job of each kind at a time, the others wait; whoever asks for one photograph does not wait for albums to end
 Queue = Literal["photo", "album", "samples"]
@@ -41,7 +41,8 @@ def model_choice(jobs: Jobs, *more: str, **options: object) -> gr.Radio:
 
 def saturation_choice(**options: object) -> gr.Slider:
     """How strong the colours are."""
-    return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info="How strong the colours are.", **options)
+    info = "1 is the network's own. Pale colours bear 1.4."
+    return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options)
 
 
 def render_size_choice(**options: object) -> gr.Slider:
