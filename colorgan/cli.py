@@ -4,6 +4,7 @@ import argparse
 import glob
 import io
 import json
+import os
 import sys
 import warnings
 from collections import Counter
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments[:1] == ["app"]:
             return _app(arguments[1:])
         return _colorize(arguments)
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Interrupted. The same command with --skip-existing goes on from here.", file=sys.stderr)
         return 130
@@ -70,33 +74,55 @@ def plan(inputs: Sequence[str], output: str | None, file_format: str) -> list[Jo
     """What to read and where to write it: files as they are, folders with all pictures below them, globs expanded.
 
     Without `output`, results lie beside their sources; with it, inside that folder, mirroring the folders given. A
-    single file may name its result. Raises ValueError for an input that does not exist.
+    single file may name its result, or `-` for standard output. No two have the same result. Raises ValueError for an
+    input that does not exist, and for an output that cannot take the results.
     """
-    found = [pair for name in inputs for pair in _expand(name)]
-    if len(found) == 1 and output and not Path(output).is_dir() and Path(output).suffix[1:].lower() in FORMATS:
-        return [Job(str(found[0][0]), output)]
-    plain = Counter(_result(source, below, output, file_format, source.stem) for source, below in found)
-    jobs = {}
-    for source, below in found:
+    found: dict[Path, Path] = {}
+    for source, below in (pair for name in inputs for pair in _expand(name)):
+        found.setdefault(source, below)
+    if output and (target := _single(output, len(found))):
+        return [Job(str(source), target) for source in found]
+    plain = Counter(_result(source, below, output, file_format, source.stem) for source, below in found.items())
+    jobs: dict[str, Job] = {}
+    for source, below in found.items():
         target = _result(source, below, output, file_format, source.stem)
         if plain[target] > 1:  # photo.jpg and photo.png in one folder
             target = _result(source, below, output, file_format, source.name)
-        if str(source) == "-" and output in (None, "-"):
-            target = Path("-")
-        jobs.setdefault(source, Job(str(source), str(target)))
+        number = 2
+        while str(target) in jobs:  # photo.jpg of two folders
+            target = _result(source, below, output, file_format, f"{source.name}.{number}")
+            number += 1
+        place = "-" if str(source) == "-" and output is None else str(target)
+        jobs[place] = Job(str(source), place)
     return list(jobs.values())
+
+
+def _single(output: str, count: int) -> str | None:
+    """What `output` names if it is one file's, none if it is a folder; ValueError if it can be neither."""
+    suffix = Path(output).suffix[1:].lower()
+    if os.path.isdir(output) or not (output == "-" or suffix in FORMATS or os.path.exists(output)):
+        if not os.path.isdir(output) and f".{suffix}" in _suffixes():
+            raise ValueError(f"colorgan does not write {suffix}: let --output end in one of {', '.join(FORMATS)}.")
+        return None
+    if output != "-" and suffix not in FORMATS:
+        raise ValueError(f"--output {output} is a file that exists: give a folder, or end in {', '.join(FORMATS)}.")
+    if count != 1:
+        raise ValueError(f"--output {output} takes one picture, and there are {count}: give a folder.")
+    return output
 
 
 def _expand(name: str) -> Iterator[tuple[Path, Path]]:
     """Pictures behind one argument, each with its folder relative to the folder given."""
     path = Path(name)
-    if path.is_dir():
+    if name == "-":
+        yield path, Path()
+    elif path.is_dir():
         for source in sorted(path.rglob("*")):
             hidden = any(part.startswith(".") for part in source.relative_to(path).parts)
             ours = source.stem.endswith(".colorized")
             if source.suffix.lower() in _suffixes() and not hidden and not ours and source.is_file():
                 yield source, source.parent.relative_to(path)
-    elif name == "-" or path.exists():
+    elif os.path.exists(path):
         yield path, Path()
     elif matches := sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []:
         for match in matches:
@@ -155,6 +181,8 @@ def _colorize(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     _check(parser, options)
     suffix = Path(options.output).suffix[1:].lower() if options.output else ""
+    if options.format and suffix in FORMATS and FORMATS[suffix] != FORMATS[options.format]:
+        parser.error(f"--format {options.format} and --output {options.output} say two things: leave one out.")
     file_format = options.format or (suffix if suffix in FORMATS else "png")
     try:
         jobs = plan(options.inputs, options.output, file_format)
@@ -162,20 +190,20 @@ def _colorize(arguments: list[str]) -> int:
         parser.error(str(error))
     if not jobs:
         parser.error(f"There are no pictures in {', '.join(options.inputs)}.")
-    failures = []
+    failures, planned = [], len(jobs)
     if options.skip_existing:
-        jobs = [job for job in jobs if not Path(job.target).exists()]
+        jobs = [job for job in jobs if not os.path.exists(job.target)]
     elif not options.overwrite:
         failures = [
-            f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if Path(job.target).exists()
+            f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if os.path.exists(job.target)
         ]
-        jobs = [job for job in jobs if not Path(job.target).exists()]
+        jobs = [job for job in jobs if not os.path.exists(job.target)]
     if jobs:
         failures += _run(parser, options, jobs, file_format)
     for failure in failures:
         print(failure, file=sys.stderr)
-    if failures and len(jobs) + len(failures) > 1:
-        print(f"{len(failures)} pictures were not colourized.", file=sys.stderr)
+    if failures and planned > 1:
+        print(f"{len(failures)} of {planned} pictures were not colourized.", file=sys.stderr)
     return 1 if failures else 0
 
 
@@ -189,17 +217,14 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     if options.batch_size < 1:
         parser.error(f"--batch-size is at least 1, not {options.batch_size}.")
     try:
-        torch.empty(0, device=options.device)
+        torch.zeros(1, device=options.device).item()
     except (RuntimeError, AssertionError):  # the latter where torch was built without CUDA
         parser.error(f"There is no device {options.device} here: leave --device out, or give cpu.")
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, jobs: list[Job], file_format: str) -> list[str]:
     """Colourize all jobs with reading, network and writing overlapped; gives a sentence for each that failed."""
-    try:
-        colorizer = Colorizer.from_pretrained(options.model, device=options.device)
-    except CheckpointError as error:
-        return [str(error)]
+    colorizer = Colorizer.from_pretrained(options.model, device=options.device)
 
     def read(job: Job) -> Photo:
         if job.source == "-":
@@ -212,15 +237,32 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, jobs: lis
         pixels = render(photo, chroma, saturation=options.saturation, bits=bits)
         if options.compare:
             pixels = np.concatenate([render(photo, chroma, saturation=0, bits=bits), pixels], axis=1)
+        for note in photo.notes:
+            tqdm.write(f"{job.source}: {note}", file=sys.stderr)
         if job.target == "-":
-            write_photo(sys.stdout.buffer, pixels, photo, file_format=kind, quality=options.quality)
+            _write_to_stdout(pixels, photo, kind, options.quality)
             return
-        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(job.target).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PhotoError(f"The folder {folder} cannot be made: {error.strerror}.") from error
         write_photo(job.target, pixels, photo, quality=options.quality)
 
     results = colorizer.stream(jobs, read, write, render_size=options.render_size, batch_size=options.batch_size)
     bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
     return [str(result) for result in bar if isinstance(result, PhotoError)]
+
+
+def _write_to_stdout(pixels: np.ndarray, photo: Photo, kind: str, quality: int) -> None:
+    file = io.BytesIO()  # a pipe cannot be gone back in, as TIFF wants
+    write_photo(file, pixels, photo, file_format=kind, quality=quality)
+    try:
+        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
+        raise PhotoError(f"Standard output cannot be written: {error.strerror}.") from error
 
 
 def _info(arguments: list[str]) -> int:
@@ -231,14 +273,11 @@ def _info(arguments: list[str]) -> int:
         "model", metavar="MODEL", help="short name, checkpoint folder, or owner/name[@revision] on the Hub"
     )
     name = parser.parse_args(arguments).model
+    folder = locate(name)
     try:
-        folder = locate(name)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         with safe_open(folder / "model.safetensors", framework="pt") as file:
             parameters = sum(int(np.prod(file.get_slice(key).get_shape())) for key in file.keys())  # noqa: SIM118
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 1
     except (OSError, ValueError, SafetensorError) as error:
         print(f"The checkpoint {name} is damaged: {error}", file=sys.stderr)
         return 1
@@ -265,19 +304,15 @@ def _push(arguments: list[str]) -> int:
         "--overwrite-card", action="store_true", help="replace the model card even if it was edited on the Hub"
     )
     options = parser.parse_args(arguments)
-    try:
-        url = push(
-            options.folder,
-            options.repo_id,
-            private=options.private,
-            token=options.token,
-            revision=options.revision,
-            commit_message=options.message,
-            overwrite_card=options.overwrite_card,
-        )
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 1
+    url = push(
+        options.folder,
+        options.repo_id,
+        private=options.private,
+        token=options.token,
+        revision=options.revision,
+        commit_message=options.message,
+        overwrite_card=options.overwrite_card,
+    )
     print(url)
     return 0
 

@@ -101,7 +101,7 @@ def test_bad_files_are_reported_at_the_end_and_stop_nothing(album: Path, model: 
     assert lines[-3:] == [
         "album/broken.jpg is damaged or cut short: it cannot be read to its end.",
         lines[-2],
-        "2 pictures were not colourized.",
+        "2 of 6 pictures were not colourized.",
     ]
     assert lines[-2].startswith("album/notes.txt is not a picture")
 
@@ -143,6 +143,12 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         (["album", "--render-size", "50"], "--render-size is a multiple of 16, such as 32 or 64, not 50."),
         (["album", "--quality", "0"], "--quality is from 1 to 100, not 0."),
         (["album", "--device", "abacus"], "There is no device abacus here"),
+        (["album", "--device", "meta"], "There is no device meta here"),
+        (["album", "-o", "all.png"], "--output all.png takes one picture, and there are 4: give a folder."),
+        (["album", "-o", "-"], "--output - takes one picture, and there are 4: give a folder."),
+        (["album/a.jpg", "-o", "a.gif"], "colorgan does not write gif: let --output end in one of png, jpg"),
+        (["album/a.jpg", "-o", "album/notes.txt"], "--output album/notes.txt is a file that exists: give a folder"),
+        (["album/a.jpg", "-o", "a.png", "--format", "jpg"], "--format jpg and --output a.png say two things"),
         (["album/*.raw"], "There is no file or folder album/*.raw."),
         ([], "the following arguments are required: INPUT"),
     ],
@@ -181,3 +187,43 @@ def test_push_refuses_what_is_no_checkpoint_before_asking_the_hub(album: Path, c
 def test_a_checkpoint_that_is_none_is_one_sentence(album: Path, capsys) -> None:
     assert cli.main(["album/a.jpg", "--model", "album"]) == 1
     assert "album has no config.json and no model.safetensors" in capsys.readouterr().err
+
+
+def test_no_result_takes_the_place_of_another(album: Path, model: str) -> None:
+    for folder in ("x", "y", "z"):
+        shutil.copytree("album/sub", folder)
+    assert cli.main(["x", "y", "z", "x/b.png", "./x/b.png", "-o", "out", "--model", model]) == 0
+    assert len(files(album / "out")) == 6
+    assert cli.main(["x", "y", "z", "-o", "out", "--skip-existing", "--model", model]) == 0
+    assert len(files(album / "out")) == 6
+    assert cli.main(["x/b.png", "x/*.png", "--model", model]) == 0  # the same picture, named twice
+    assert files(album / "x") == {"b.png", "c.gif", "b.colorized.png"}
+
+
+def test_what_is_not_taken_over_is_said(album: Path, model: str, capsys) -> None:
+    pages = [Image.fromarray(CHELSEA), Image.fromarray(CHELSEA[::-1])]
+    pages[0].save("pages.tif", save_all=True, append_images=pages[1:])
+    assert cli.main(["pages.tif", "--model", model]) == 0
+    assert "pages.tif: Only the first of its 2 pages was taken." in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence_and_stops_nothing(album: Path, model: str, capsys) -> None:
+    Path("out").mkdir()
+    Path("out/sub").write_text("mine")
+    long = "é" * 122 + ".jpg"  # a name of 248 bytes, to which no .colorized.png can be added
+    shutil.copy("album/a.jpg", "album/" + long)
+    assert cli.main(["album", "-o", "out", "--batch-size", "1", "--model", model]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert f"{Path(long).stem}.colorized.png cannot be written: File name too long." in lines
+    assert lines.count("The folder out/sub cannot be made: File exists.") == 2
+    assert files(album / "out") == {"a.colorized.png", "deep.colorized.png", "sub"}
+
+
+def test_standard_output_is_a_pipe_and_may_close(album: Path, model: str) -> None:
+    command = f"{sys.executable} -m colorgan.cli album/a.jpg --output - --model {model}"
+    run = subprocess.run(f"{command} --format tiff | cat", shell=True, capture_output=True, check=True)
+    assert (Image.open(io.BytesIO(run.stdout)).format, run.stderr) == ("TIFF", b"")
+    run = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True)
+    assert run.stderr == b"Standard output cannot be written: No space left on device.\n"
+    assert run.returncode == 1
+    assert not Path("-").exists()

@@ -48,13 +48,26 @@ def tiff(array: np.ndarray, **options) -> bytes:
     return stream.getvalue()
 
 
-def tiff_lzw(pixels: np.ndarray, byteorder: str = "<", predictor: int = 1, planes: bool = False) -> bytes:
-    """A TIFF with LZW compression of 16-bit samples or floats, from the specification: literal codes of 9 bits only."""
+def tiff_lzw(
+    pixels: np.ndarray,
+    byteorder: str = "<",
+    predictor: int = 1,
+    planes: bool = False,
+    photometric: int | None = None,
+    packed: int = 0,
+) -> bytes:
+    """A TIFF with LZW compression of 16-bit samples or floats, from the specification: literal codes of 9 bits only.
+
+    Samples are `packed` into so many bits, if it is said.
+    """
 
     def strip(samples: np.ndarray) -> bytes:
         if predictor == 2:
             samples = np.diff(samples, axis=1, prepend=np.zeros_like(samples[:, :1]))
         data = samples.astype(samples.dtype.newbyteorder(byteorder)).tobytes()
+        if packed:
+            rows = ["".join(f"{value:0{packed}b}" for value in row.flat) for row in samples]
+            data = b"".join(int(row.ljust(-(-len(row) // 8) * 8, "0"), 2).to_bytes(-(-len(row) // 8)) for row in rows)
         codes = [code for i in range(0, len(data), 200) for code in (256, *data[i : i + 200])]  # 256 empties the table
         bits = "".join(f"{code:09b}" for code in [*codes, 257])
         return int(bits.ljust(-(-len(bits) // 16) * 16, "0"), 2).to_bytes(-(-len(bits) // 16) * 2, "big")
@@ -67,9 +80,9 @@ def tiff_lzw(pixels: np.ndarray, byteorder: str = "<", predictor: int = 1, plane
     tags = {
         256: [width],
         257: [height],
-        258: [8 * pixels.itemsize] * channels,
+        258: [packed or 8 * pixels.itemsize] * channels,
         259: [5],
-        262: [2 if channels > 2 else 1],
+        262: [(2 if channels > 2 else 1) if photometric is None else photometric],
     }
     tags |= {273: starts[:-1], ORIENTATION: [1], 277: [channels], 278: [height], 279: [len(data) for data in strips]}
     tags |= {284: [2 if planes else 1], 317: [predictor]}
@@ -120,6 +133,12 @@ EXACT = {
     "png rgba": (saved(Image.fromarray(RGBA), "PNG"), RGB, ALPHA, 8),
     "png la": (saved(Image.fromarray(np.dstack([GREY, ALPHA])), "PNG"), GREY, ALPHA, 8),
     "png 1 bit": (saved(Image.fromarray(GREY > 99), "PNG"), (GREY > 99) * np.uint8(255), None, 8),
+    "png 1 bit with key": (
+        png((GREY > 99).astype(np.uint8), 1, 0, key_chunk(1)),
+        (GREY > 99) * np.uint8(255),
+        np.where(GREY > 99, 0, 255).astype(np.uint8),
+        8,
+    ),
     "png 2 bits": (png(GREY >> 6, 2, 0), (GREY >> 6) * np.uint8(85), None, 8),
     "png 4 bits": (png(GREY >> 4, 4, 0), (GREY >> 4) * np.uint8(17), None, 8),
     "png 4 bits with key": (
@@ -162,6 +181,13 @@ EXACT = {
     "tiff 16-bit lzw big-endian": (tiff_lzw(DEEP, ">", predictor=2), DEEP, None, 16),
     "tiff 16-bit lzw rgba": (tiff_lzw(np.dstack([DEEP, DEEP_ALPHA]), predictor=2), DEEP, DEEP_ALPHA, 16),
     "tiff 16-bit lzw grey": (tiff_lzw(DEEP[..., 0], predictor=2), DEEP[..., 0], None, 16),
+    "tiff 16-bit lzw negative": (tiff_lzw(65535 - DEEP[..., 0], photometric=0), DEEP[..., 0], None, 16),
+    "tiff 12-bit": (
+        tiff_lzw(DEEP[..., 0] >> 4, packed=12),
+        (DEEP[..., 0] >> 4) * np.uint16(16) + (DEEP[..., 0] >> 12),
+        None,
+        16,
+    ),
     "tiff float lzw": (tiff_lzw((DEEP[..., 0] / 65535).astype(np.float32)), DEEP[..., 0], None, 16),
     "tiff 16-bit planes": (
         tiff(np.moveaxis(DEEP, -1, 0).copy(), photometric="rgb", planarconfig="separate"),
@@ -174,6 +200,16 @@ EXACT = {
         tiff(np.dstack([DEEP, DEEP_ALPHA]), photometric="rgb", extrasamples=["unassalpha"]),
         DEEP,
         DEEP_ALPHA,
+        16,
+    ),
+    "tiff 32-bit rgba": (
+        tiff(
+            np.dstack([DEEP, np.full(ALPHA.shape, 2**32 - 1, np.uint32)]),
+            photometric="rgb",
+            extrasamples=["unassalpha"],
+        ),
+        DEEP,
+        np.full(ALPHA.shape, 65535, np.uint16),
         16,
     ),
     "tiff 16-bit grey": (tiff(DEEP[..., 0], photometric="minisblack"), DEEP[..., 0], None, 16),
@@ -379,6 +415,33 @@ def test_planes_with_lzw_are_read_at_8_bits_and_said_so() -> None:
     photo = read_photo(io.BytesIO(tiff_lzw(DEEP, planes=True)))
     assert (photo.bits, photo.notes) == (8, ["Its 16 bits were read as 8."])
     assert np.abs(photo.lightness - lightness_of(DEEP)).max() < 0.5
+
+
+def test_values_of_any_range_are_scaled_and_said_so() -> None:
+    values = np.linspace(-3, 7, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+    values[3, 4] = np.nan  # counts as 0
+    photo = read_photo(io.BytesIO(tiff(values)))
+    assert photo.notes == ["Its values were scaled so that -3 is black and 7 is white."]
+    expected = ((np.nan_to_num(values) + 3) * 6553.5).round().astype(np.uint16)
+    assert np.abs(photo.lightness - lightness_of(expected)).max() < 0.01
+
+
+def test_a_tiff_of_many_channels_is_refused() -> None:
+    channels = {"photometric": "rgb", "planarconfig": "contig", "extrasamples": ["unspecified"] * 6}
+    data = tiff(np.zeros((HEIGHT, WIDTH, 9), np.uint16), **channels)
+    with pytest.raises(PhotoError, match="has 9 channels: save it as grey or RGB, with alpha"):
+        read_photo(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_letters_of_other_alphabets_stay(kind: str, dtype: type, encoding: str, tmp_path) -> None:
+    artist = "Zoë Müller".encode(encoding)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x013B, 2, len(artist) + 1, 26, 0) + artist + b"\0"
+    photo = read_photo(io.BytesIO(saved(Image.fromarray(RGB), "JPEG", exif=exif)))
+    write_photo(tmp_path / f"out.{kind}", RGB.astype(dtype), photo)
+    assert artist in (tmp_path / f"out.{kind}").read_bytes()
 
 
 def test_only_the_first_of_several_pictures_is_taken_and_said_so() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import os
+import threading
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from colorgan.photo.decode import PhotoError, Samples, check_size, decode, decode_tiff, open_picture
-from colorgan.photo.encode import KEPT_TAGS, encode
+from colorgan.photo.encode import encode, kept_exif
 from colorgan.photo.icc import UNUSED_PROFILE, lightness_grid, luminance_tables
 from colorgan.strips import for_strips
 
@@ -24,7 +25,6 @@ __all__ = ["FORMATS", "Photo", "PhotoError", "Picture", "read_photo", "write_pho
 Picture = Image.Image | np.ndarray | str | Path | BinaryIO
 MAX_PIXELS = 100_000_000
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "tif": "TIFF", "tiff": "TIFF"}  # written
-KEPT_FOLDERS = (0x8769, 0x8825)  # Exif and GPS
 
 
 @dataclass
@@ -102,7 +102,7 @@ def write_photo(
         encode(target, pixels, kind, quality, photo.exif, photo.dpi)
         return
     target = Path(target)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    unfinished = target.with_name(f".colorgan-{os.getpid()}-{threading.get_ident()}.part")
     try:
         with open(unfinished, "wb") as stream:
             encode(stream, pixels, kind, quality, photo.exif, photo.dpi)
@@ -110,7 +110,8 @@ def write_photo(
     except OSError as error:
         raise PhotoError(f"{target.name} cannot be written: {error.strerror or error}.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def holds_16_bits(file_format: str) -> bool:
@@ -231,13 +232,7 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
 
 def _kept_exif(image: Image.Image) -> bytes:
     try:
-        old, kept = image.getexif(), Image.Exif()
-        for tag in KEPT_TAGS:
-            if tag in old:
-                kept[tag] = old[tag]
-        for tag in KEPT_FOLDERS:
-            if folder := old.get_ifd(tag):
-                kept[tag] = dict(folder)
+        kept = kept_exif(image.getexif())
         return kept.tobytes() if len(kept) else b""
     except Exception:  # damaged EXIF is no reason to refuse a picture
         return b""
@@ -246,6 +241,6 @@ def _kept_exif(image: Image.Image) -> bytes:
 def _resolution(image: Image.Image) -> tuple[float, float] | None:
     with contextlib.suppress(TypeError, ValueError, ZeroDivisionError):
         dpi = tuple(float(value) for value in image.info["dpi"]) if "dpi" in image.info else ()
-        if len(dpi) == 2 and all(math.isfinite(value) and 1 <= value < 1e6 for value in dpi):
+        if len(dpi) == 2 and all(math.isfinite(value) and 1 <= value < 65536 for value in dpi):
             return dpi
     return None

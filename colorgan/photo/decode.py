@@ -21,12 +21,14 @@ with contextlib.suppress(ImportError):  # HEIC, where it is installed
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM")
 READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, HEIC (with pillow-heif), JPEG 2000 and PPM"
 PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # what a file may hold several of
-ORIENTATION, PLANAR_CONFIGURATION = 0x0112, 0x011C  # the EXIF and TIFF tags
+MOST_EXTRA = 4  # channels of a TIFF beside its colours: each costs memory
+ORIENTATION, PLANAR_CONFIGURATION, PHOTOMETRIC = 0x0112, 0x011C, 0x0106  # the EXIF and TIFF tags
 HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # how these files begin
 # Pillow keeps only the high byte of 16-bit colour; unpacked as if stored the other way round, it gives the low one.
 # (Grey with alpha has no such twin: its four bytes are read as those of an RGBA pixel.)
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B"}
 LOW_BYTES |= {key.replace("RGB", "RGBA"): value.replace("RGB", "RGBA") for key, value in LOW_BYTES.items()}
+STRIP = 64  # rows
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it reports what we raise or read otherwise
 logging.getLogger("tifffile").propagate = False
 
@@ -122,6 +124,8 @@ def decode_tiff(stream: BinaryIO, max_pixels: int, name: str) -> Samples | None:
             photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
             channels = page.samplesperpixel - len(extra)
             deep = page.dtype is not None and page.dtype.itemsize > 1
+            if len(extra) > MOST_EXTRA:
+                raise PhotoError(f"{name} has {page.samplesperpixel} channels: save it as grey or RGB, with alpha.")
             if not deep or channels not in (1, 3) or photometric not in (0, 1, 2) or page.imagedepth != 1:
                 return None
             check_size(page.imagewidth, page.imagelength, max_pixels, name)
@@ -135,7 +139,7 @@ def decode_tiff(stream: BinaryIO, max_pixels: int, name: str) -> Samples | None:
     if page.planarconfig == 2 and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
     values = values.reshape(page.imagelength, page.imagewidth, -1)
-    alpha = _as_uint16(values[..., channels], []) if extra and extra[0] in (1, 2) else None
+    alpha = _alpha_as_uint16(values[..., channels]) if extra and extra[0] in (1, 2) else None
     values = _as_uint16(values[..., :channels], notes)
     if photometric == 0:
         values = 65535 - values
@@ -232,11 +236,16 @@ def _split(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def _pillow_samples(image: Image.Image, raw_mode: str | None, notes: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
     transparency = image.info.get("transparency")
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = _as_uint16(np.asarray(image), notes)
+        values = np.asarray(image)
+        if raw_mode == "I;12":
+            values = (values << 4) | (values >> 8)
+        if image.mode == "I;16" and image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0:  # white is 0
+            values = 65535 - values
+        values = _as_uint16(values, notes)
         return values, _keyed(values, transparency, 65535)
     if image.mode in ("1", "L"):
         values = np.asarray(image.convert("L"))
-        scale = {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode or "", 1)  # the key is in the file's units
+        scale = {"L;2": 85, "L;4": 17}.get(raw_mode or "", 1)  # the key is in the file's units
         return values, _keyed(values, transparency * scale if isinstance(transparency, int) else None, 255)
     if image.mode in ("LA", "La"):
         values = np.asarray(image.convert("LA"))
@@ -257,10 +266,28 @@ def _as_uint16(values: np.ndarray, notes: list[str]) -> np.ndarray:
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
         return values.astype(np.uint16, copy=False)
     is_float = values.dtype.kind == "f"
-    values = values.astype(np.float64)
-    values = np.where(np.isfinite(values), values, 0)
-    lowest, highest = float(values.min()), float(values.max())
-    if lowest >= 0 and highest <= (1 if is_float else 65535):
-        return (values * (65535 if is_float else 1)).round().astype(np.uint16)
-    notes.append(f"Its values were scaled so that {lowest:g} is black and {highest:g} is white.")
-    return ((values - lowest) * (65535 / max(highest - lowest, 1e-30))).round().astype(np.uint16)
+    strips = [slice(top, top + STRIP) for top in range(0, len(values), STRIP)]  # in double precision one at a time
+    lowest = min(float(_finite(values[strip]).min()) for strip in strips)
+    highest = max(float(_finite(values[strip]).max()) for strip in strips)
+    scale = 65535.0 if is_float else 1.0
+    if lowest < 0 or highest * scale > 65535:
+        notes.append(f"Its values were scaled so that {lowest:g} is black and {highest:g} is white.")
+        scale = 65535 / max(highest - lowest, 1e-30)
+    else:
+        lowest = 0.0
+    result = np.empty(values.shape, np.uint16)
+    for strip in strips:
+        result[strip] = ((_finite(values[strip]) - lowest) * scale).round()
+    return result
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0)
+
+
+def _alpha_as_uint16(values: np.ndarray) -> np.ndarray:
+    """Alpha at 16 bits: floats in [0, 1], and integers up to the largest of their kind."""
+    if values.dtype == np.uint16:
+        return values
+    most = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    return (_finite(values).clip(0, most) * (65535 / most)).round().astype(np.uint16)

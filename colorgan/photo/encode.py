@@ -11,6 +11,37 @@ from colorgan.photo.png import write_png
 
 # what the picture is about; the rest of a TIFF's tags describe the file that it was
 KEPT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+KEPT_FOLDERS = (0x8769, 0x8825)  # Exif and GPS
+
+
+class _Stored(str):
+    """EXIF's text as Pillow reads it, each byte a Latin-1 letter; it would write it in ASCII, which loses letters."""
+
+    def encode(self, *_: str) -> bytes:
+        return str.encode(self, "latin-1", "replace")
+
+
+def kept_exif(exif: Image.Exif) -> Image.Exif:
+    """What is kept of a picture's EXIF, to be written as it was read."""
+    kept = Image.Exif()
+    for tag in KEPT_TAGS:
+        if tag in exif:
+            kept[tag] = _as_stored(exif[tag])
+    for tag in KEPT_FOLDERS:
+        if folder := exif.get_ifd(tag):
+            kept.get_ifd(tag).update({key: _as_stored(value) for key, value in folder.items()})
+            kept[tag] = kept.get_ifd(tag)  # TIFFs want it here
+    return kept
+
+
+def _as_stored(value: object) -> object:
+    return _Stored(value) if isinstance(value, str) else value
+
+
+def _loaded(exif: bytes) -> Image.Exif:
+    loaded = Image.Exif()
+    loaded.load(exif)
+    return kept_exif(loaded)
 
 
 def encode(
@@ -34,6 +65,8 @@ def encode(
         options["exif"] = exif
     if kind == "TIFF":
         options["compression"] = "raw" if "exif" in options else "tiff_adobe_deflate"  # libtiff takes no Exif folder
+        if "exif" in options:
+            options["exif"] = _loaded(exif)
     else:
         options["quality"] = quality
     if kind == "JPEG" and image.mode == "RGBA":
@@ -59,10 +92,9 @@ def _png_chunks(exif: bytes, dpi: tuple[float, float] | None) -> list[tuple[byte
 
 
 def _encode_deep_tiff(stream: BinaryIO, pixels: np.ndarray, exif: bytes, dpi: tuple[float, float] | None) -> None:
-    tags = Image.Exif()
-    tags.load(exif)
+    tags = _loaded(exif)
     # the Exif and GPS folders have no writer here
-    extra = [(tag, "s", 0, str(tags[tag]), True) for tag in KEPT_TAGS if tag in tags]
+    extra = [(tag, "s", 0, tags[tag].encode(), True) for tag in KEPT_TAGS if tag in tags]
     resolution = {"resolution": dpi, "resolutionunit": "INCH"} if dpi else {}
     tifffile.imwrite(
         stream,
