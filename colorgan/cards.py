@@ -1,5 +1,7 @@
 """Model cards: the README.md of a checkpoint folder, written from the records of its training and its evaluation."""
 
+import re
+import shlex
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -32,10 +34,14 @@ CIFAR-10 (Krizhevsky 2009): pictures of 32x32 pixels of ten kinds of things, fou
 these things, labels checked by hand. Exactly grey ones were left out. It was drawn from the 80 Million Tiny Images,
 which their authors withdrew in 2020 for offensive pictures and labels among them.
 """
-LIMITS = """## Limits
+LIMITS_OF_CIFAR10 = """## Limits
 
 Trained on 32x32 pictures of ten kinds of things: on photographs it knows sky, grass, horses and the like, and guesses
 the rest. Colours are plausible at best, never evidence of what was there.
+"""
+LIMITS = """## Limits
+
+Colours are plausible at best, never evidence of what was there.
 """
 CITATION = """## Licence and citation
 
@@ -56,28 +62,43 @@ SAMPLE = "![grey, output, truth](sample.png)\n"
 
 def write_training_card(folder: Path, record: dict) -> None:
     """Write README.md for a checkpoint folder from the record of its training (its `training.json`)."""
-    script = Path(record["command"].split()[2]).stem  # accelerate launch train/unet.py ...
+    script = Path(shlex.split(record["command"])[2]).stem  # accelerate launch train/unet.py ...
     kind = "evaluator" if record["config"].get("preset") == "evaluator" else script
     colourizes = script != "classifier"
+    dataset = record["config"]["dataset_name"]
+    cifar10, hub_id = _is_cifar10(dataset), _hub_id(dataset)
+    description = DESCRIPTIONS[kind] if cifar10 else DESCRIPTIONS[kind].replace("CIFAR-10", f"`{dataset}`")
     metadata = ModelCardData(
         license="apache-2.0",
         library_name="colorgan",
         pipeline_tag="image-to-image" if colourizes else "image-classification",
-        tags=["colorization", "cifar-10", kind],
-        datasets=["uoft-cs/cifar10"],
+        tags=["colorization", *(["cifar-10"] if cifar10 else []), kind],
+        datasets=[hub_id] if hub_id else None,
         metrics=["psnr", "ssim", "accuracy"] if colourizes else ["accuracy"],
     )
     usage = USAGE if colourizes else CLASSIFIER_USAGE
     sections = [
-        f"# colorgan {kind}\n\n{DESCRIPTIONS[kind]}.\n",
+        f"# colorgan {kind}\n\n{description}.\n",
         SAMPLE if (folder / "sample.png").is_file() else "",
         usage.format(name=folder.name),
         _training(record),
-        DATA,
-        LIMITS if colourizes else "",
+        DATA if cifar10 else "",
+        (LIMITS_OF_CIFAR10 if cifar10 else LIMITS) if colourizes else "",
         CITATION,
     ]
     _write(folder, metadata, "\n".join(section for section in sections if section))
+
+
+def _is_cifar10(dataset: str) -> bool:
+    """Whether a data set is CIFAR-10, as far as its name tells."""
+    return "cifar" in dataset.lower()
+
+
+def _hub_id(dataset: str) -> str | None:
+    """The Hub's id of a data set, if it is there; folders with CIFAR-10 hold a copy of it."""
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", dataset) and not Path(dataset).is_dir():
+        return dataset
+    return "uoft-cs/cifar10" if _is_cifar10(dataset) else None
 
 
 def _training(record: dict) -> str:
@@ -85,6 +106,10 @@ def _training(record: dict) -> str:
     hidden = (*NO_HYPER_PARAMETERS, *(("architecture", "width") if config.get("generator") else ()))  # those of another
     shown = {name: value for name, value in config.items() if not name.startswith(hidden)}
     figures = {name: value for name, value in record["figures"].items() if name not in ("step", "seconds")}
+    processes, passes = record.get("processes", 1), config.get("gradient_accumulation_steps", 1)
+    batch = config["train_batch_size"] * passes * processes
+    hardware = record["hardware"] + (f", in {processes} processes" if processes > 1 else "")
+    options = ", ".join(f"{name} {value}" for name, value in shown.items() if value)
     return f"""## Training
 
 ```
@@ -92,8 +117,8 @@ def _training(record: dict) -> str:
 ```
 
 {images["training"]} images of `{config["dataset_name"]}` ({images["grey_removed"]} exactly grey ones were left out), \
-{record["steps"]} steps of {config["train_batch_size"]} images, {record["seconds"] / 60:.0f} minutes on \
-{record["hardware"]}. Hyper-parameters: {", ".join(f"{name} {value}" for name, value in shown.items() if value)}.
+{record["steps"]} steps of {batch} images, {record["seconds"] / 60:.0f} minutes on \
+{hardware}. Hyper-parameters: {options}.
 
 On the {images["validation"]} validation images, after step {record["figures"].get("step", record["steps"])}: \
 {", ".join(f"{name} {value:.4g}" for name, value in figures.items())}.
@@ -118,8 +143,8 @@ def update_figures(folder: Path, record: dict, name: str) -> None:
         EvalResult(
             task_type="image-to-image",
             task_name="colorization",
-            dataset_type="uoft-cs/cifar10",
-            dataset_name=f"CIFAR-10 ({record['dataset']})",
+            dataset_type=_hub_id(record["dataset"]) or "imagefolder",
+            dataset_name=f"CIFAR-10 ({record['dataset']})" if _is_cifar10(record["dataset"]) else record["dataset"],
             dataset_config=record["dataset"],  # results are told apart by this, not by the name
             dataset_split=record["split"],
             dataset_args={key: record[key] for key in ("num_images", "num_grey_removed")},

@@ -56,6 +56,12 @@ class TrainingConfig:
             value = getattr(self, item.name)
             if type(value) is int and value < 1 and item.name not in ("seed", "lr_warmup_steps"):
                 raise ValueError(f"--{item.name} must be at least 1, not {value}.")
+            if item.name.endswith("learning_rate") and not value > 0:
+                raise ValueError(f"--{item.name} must be more than 0, not {value}.")
+        if self.resolution < 16:
+            raise ValueError(f"--resolution must be at least 16, not {self.resolution}.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is from 0 to 4294967295, not {self.seed}.")
 
     def record(self) -> dict[str, int | float | str | bool | None]:
         """The options by name, to be kept and shown: in plain types, and without secrets."""

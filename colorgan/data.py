@@ -1,6 +1,8 @@
 """Image data sets through Hugging Face `datasets`, decoded once into one uint8 tensor that lives on the device."""
 
+import itertools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -67,14 +69,28 @@ def load_images(name: str | Path, split: str, resolution: int = 32) -> ImageSet:
     if len(rows) == 0:
         raise DatasetError(f"The split {split} of {name} has no images.")
     images = torch.empty(len(rows), 3, resolution, resolution, dtype=torch.uint8)
-    for i, picture in enumerate(rows[column]):
+    for i, picture in enumerate(_pictures(rows[column], f"{name} ({split})")):
         if picture.mode != "RGB":
             raise DatasetError(f"Image {i} of {name} ({split}) has mode {picture.mode}; colorgan needs RGB images.")
         images[i] = torch.from_numpy(_square(picture, resolution)).permute(2, 0, 1)
     label_column = next((c for c in ("label", "fine_label") if c in rows.column_names), None)
-    if label_column is None:
+    if label_column is None or not all(isinstance(label, int) for label in rows[label_column]):
         return ImageSet(images, None, [])
     return ImageSet(images, torch.tensor(rows[label_column]), getattr(rows.features[label_column], "names", []))
+
+
+def _pictures(column: Iterable[Image.Image], name: str) -> Iterator[Image.Image]:
+    """The pictures of a column, decoded one by one. Raises `DatasetError` at the first that cannot be."""
+    pictures = iter(column)
+    for i in itertools.count():
+        try:
+            picture = next(pictures)
+            picture.load()
+        except StopIteration:
+            return
+        except Exception as error:  # decoders raise whatever damaged data lead them to
+            raise DatasetError(f"Image {i} of {name} is damaged: leave it out.") from error
+        yield picture
 
 
 def _load_split(name: str, split: str):

@@ -215,7 +215,7 @@ def push(
 
 
 def _check_whole(folder: Path) -> None:
-    """Load strictly, by the class that config.json names."""
+    """Load strictly, by the class that config.json names, and see that the card is text."""
     kinds = {kind.__name__: kind for kind in Checkpoint.__subclasses__()}
     written_by = _read_config(folder).get("_class_name")
     if written_by not in kinds:
@@ -223,6 +223,12 @@ def _check_whole(folder: Path) -> None:
     state = kinds[written_by].from_pretrained(folder).state_dict()
     if not all(weight.isfinite().all() for weight in state.values()):
         raise CheckpointError(f"{folder.name} has weights that are infinite or not a number: it is not published.")
+    try:
+        card = folder / "README.md"
+        if card.is_file():
+            card.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{folder.name}/README.md is not UTF-8 text: save it as UTF-8, or remove it.") from error
 
 
 def _upload(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from colorgan.config import Config, TrainingConfig
@@ -87,5 +88,6 @@ def run_script(main: Callable[[Config], None], config: Config) -> None:
         if config.push_to_hub and os.environ.get("RANK", "0") == "0":  # one process does it, before there is a group
             config = create_repo(config)
         main(config)
+        PartialState().destroy_process_group()
     except (TrainingError, DatasetError, CheckpointError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")

@@ -3,6 +3,7 @@
 A script makes a `Run`, its data, networks and optimizers, loops over `run.steps(...)` and calls `run.end_step(...)`.
 """
 
+import copy
 import json
 import math
 import shutil
@@ -57,13 +58,20 @@ class Run:
         )
         self.device = self.accelerator.device
         self.resume_folder = find_state(config.resume_from_checkpoint, config.output_dir)
+        if not self.resume_folder and (others := last_state(config.output_dir)):
+            raise TrainingError(
+                f"{others} is a training state of another run: go on from it with --resume_from_checkpoint latest, or "
+                "give another --output_dir."
+            )
         self.step = 0  # optimizer steps done
         self.seconds = 0.0  # of training, over all resumed parts
         self.history: list[dict[str, float]] = []  # figures of each validation
+        self.best: dict[str, float] | None = None  # those of the step that `keep_best` keeps, in the main process
         self.interrupted = self.ended = False  # all processes agree to stop: asked to, or because it is good enough
         self._signalled = self._enough = False  # the same, as this process knows it
         self._modules: list[nn.Module] = []
         self._optimizers: list[torch.optim.Optimizer] = []
+        self._best: nn.Module | None = None
         self._recent: list[dict[str, Tensor]] = []  # losses since the last report
         set_seed(config.seed)
         if self.device.type == "cuda":
@@ -77,9 +85,9 @@ class Run:
     def load_data(self) -> Batches:
         """The training batches; the validation images stay with the run. Raises `DatasetError`."""
         images, greys = load_images(self.config.dataset_name, "train", self.config.resolution).without_grey()
-        if len(images) < 10:
+        if len(images) < 20:  # of which two are for validation
             raise DatasetError(
-                f"{self.config.dataset_name} has {len(images)} images with colour; training and validation need 10."
+                f"{self.config.dataset_name} has {len(images)} images with colour; training and validation need 20."
             )
         training, validation = split_indices(images.images, self.config.validation_split, self.config.seed)
         self.validation = images[validation].to(self.device)
@@ -117,6 +125,15 @@ class Run:
         self.accelerator.register_for_checkpointing(self._averaged)
         return self._averaged.module
 
+    def keep_best(self, figure: str) -> nn.Module:
+        """Keep the average of the validated step whose `figure` is smallest as well. Call after `average`.
+
+        What is validated because the run was stopped does not count, so that a resumed run keeps the same step.
+        """
+        self._best, self._best_by = copy.deepcopy(self._averaged.module), figure
+        self.accelerator.register_for_checkpointing(self._best)
+        return self._best
+
     def prepare(self, *objects: nn.Module | torch.optim.Optimizer) -> tuple:
         """Prepare networks and optimizers for this device and these processes; then resume if that was asked for."""
         for item in objects:
@@ -130,7 +147,12 @@ class Run:
                 module.compile()
         self.accelerator.register_for_checkpointing(_Progress(self))
         if self.resume_folder:
+            groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+            wanted = [{name: value for name, value in group.items() if name != "params"} for group in groups]
             load_state(self.accelerator, self.resume_folder)
+            groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+            for group, options in zip(groups, wanted, strict=True):
+                group |= options | {"peak_lr": options["lr"]}  # as this command says, not as the state does
             self.print(f"Resumed from {self.resume_folder} at step {self.step}.")
         else:
             set_seed(self.config.seed, device_specific=True)  # each process its own noise
@@ -187,6 +209,8 @@ class Run:
             self._report_losses()
         validate = self.step % self.config.validation_steps == 0 or last
         figures = self.validate() if validate else None
+        if figures and (self.step % self.config.validation_steps == 0 or self.step == self.max_steps):
+            self._keep_if_best(figures)
         if self.step % self.config.checkpointing_steps == 0 or last:
             self.save()
         return figures
@@ -212,6 +236,11 @@ class Run:
                 self._log_picture(path)
         self.accelerator.wait_for_everyone()
         return self.history[-1] if self.accelerator.is_main_process else None
+
+    def _keep_if_best(self, figures: dict[str, float]) -> None:
+        if self._best and (self.best is None or figures[self._best_by] < self.best[self._best_by]):
+            self._best.load_state_dict(self._averaged.module.state_dict())
+            self.best = figures
 
     def interpolate(
         self, model: nn.Module, start: str, colorfulness: float | None, step: int | None = None
@@ -303,10 +332,17 @@ class Run:
         save_state(self.accelerator, self.config.output_dir, self.step, self.config.checkpoints_total_limit)
 
     def finish(self, model: Checkpoint, kept: dict[str, float] | None = None) -> None:
-        """Write the model as a checkpoint folder with its card; `kept` are its figures, if not the last step's."""
-        self.accelerator.end_training()
-        if not self.accelerator.is_main_process:
-            return
+        """Write the model as a checkpoint folder with its card; `kept` are its figures, if not the last step's.
+
+        All processes wait until it is written, and may go on to another run.
+        """
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        if self.accelerator.is_main_process:
+            self._write(model, kept)
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, model: Checkpoint, kept: dict[str, float] | None) -> None:
         folder = self.config.output_dir
         model.save_pretrained(folder)
         record = {
@@ -314,6 +350,7 @@ class Run:
             "config": self.config.record(),
             "steps": self.step,
             "seconds": round(self.seconds),
+            "processes": self.accelerator.num_processes,
             "hardware": hardware(self.device),
             "images": self.sizes,
             "finished": not self.interrupted,
@@ -344,7 +381,7 @@ class _Progress:
         self.run = run
 
     def state_dict(self) -> dict:
-        return {name: getattr(self.run, name) for name in ("step", "seconds", "history")}
+        return {name: getattr(self.run, name) for name in ("step", "seconds", "history", "best")}
 
     def load_state_dict(self, state: dict) -> None:
         for name, value in state.items():

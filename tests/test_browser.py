@@ -91,6 +91,13 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def test_what_is_not_taken_over_of_a_photograph_is_said(page: Page, grey_photo: Path, tmp_path: Path) -> None:
+    sheet = Image.open(grey_photo)
+    sheet.save(tmp_path / "pages.tif", save_all=True, append_images=[sheet.rotate(180)])
+    upload(page, tmp_path / "pages.tif")
+    expect(page.get_by_text("pages.tif: Only the first of its 2 pages was taken.")).to_be_visible()
+
+
 def test_an_upload_is_coloured_at_once_and_saturation_model_and_download_follow(page: Page, grey_photo: Path) -> None:
     upload(page, grey_photo)
     before, after = shown(page, 0), shown(page, 1)

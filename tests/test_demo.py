@@ -2,21 +2,25 @@
 
 import itertools
 import json
+import math
 import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -24,6 +28,7 @@ import pytest
 import tifffile
 import torch
 from conftest import PHOTOS, ROOT, running_app
+from gradio.exceptions import Error
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -31,12 +36,12 @@ from test_photo import EXACT, LOSSY
 
 from colorgan.color import rgb_to_lab
 from colorgan.colorizer import Colorizer
-from colorgan.demo import main
+from colorgan.demo import main, start, visitors
 from colorgan.demo.about import about
 from colorgan.demo.jobs import TILE, Jobs, Recent
 from colorgan.demo.page import example_photos
 from colorgan.demo.start import _has_mcp, _parser
-from colorgan.demo.visitors import MAX_FILES, tidy
+from colorgan.demo.visitors import MAX_FILES, keep_tidy, tidy, uploaded
 from colorgan.hub import bundled_generators
 
 
@@ -225,6 +230,19 @@ def test_an_unknown_class_is_answered_with_the_known_ones(client: Client) -> Non
         client.predict(class_name="dragon", api_name="/sample")
 
 
+def test_images_that_are_all_grey_are_not_compared(photo_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "images" / "test" / "fog").mkdir(parents=True)
+    for i in range(2):
+        Image.new("RGB", (32, 32), (90 + i,) * 3).save(tmp_path / "images" / "test" / "fog" / f"{i}.png")
+    with pytest.raises(Error, match="All test images are grey: there is nothing to compare"):
+        Jobs({}, str(tmp_path / "images"), tmp_path).sample()
+    shutil.copytree(photo_dataset / "test" / "cat", tmp_path / "images" / "test" / "cat")
+    jobs = Jobs({}, str(tmp_path / "images"), tmp_path)
+    with pytest.raises(Error, match="All test images of fog are grey: there is nothing to compare"):
+        jobs.sample("fog")
+    assert {figure["class"] for figure in jobs.sample()[1]} == {"cat"}
+
+
 def test_without_network_and_data_set_sampling_says_what_to_do_and_photographs_are_colourized(
     offline: str, grey_photo: Path
 ) -> None:
@@ -278,6 +296,8 @@ def test_a_model_is_described_by_its_card(tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", bare, ignore=shutil.ignore_patterns("README.md"))
     assert about(str(bare)).summary == ""
+    (bare / "README.md").write_text("---\nlicense: [\n---\nIt is broken.\n")
+    assert about(str(bare)).summary == ""
     assert about("someone/gone@v1").link == "https://huggingface.co/someone/gone/tree/v1"
 
 
@@ -285,6 +305,66 @@ def test_nothing_starts_when_no_model_can_be_had(capsys: pytest.CaptureFixture) 
     with pytest.raises(SystemExit, match="2"):
         main(["--model", "nowhere"])
     assert "There is no checkpoint nowhere" in capsys.readouterr().out
+
+
+Start = Callable[..., Path]
+
+
+@pytest.fixture
+def start_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Start]:
+    """Run `main` with options and a function instead of `launch`; gives where the files of visitors were."""
+    folder = tmp_path / "not" / "there yet"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    monkeypatch.setattr(start, "load_models", lambda names: ({"unet": None}, {}, []))
+    monkeypatch.setattr(start, "keep_tidy", lambda folder: None)
+
+    def run(launch: Callable[[], None], *options: str) -> Path:
+        page = SimpleNamespace(queue=lambda **_: None, launch=lambda **_: launch())
+        monkeypatch.setattr(start, "build", lambda *_: page)
+        main(list(options))
+        return folder
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, lambda *_: None)  # else it would end the tests
+    yield run
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_closed_terminal_ends_the_demo_and_deletes_its_files(start_with: Start, tmp_path: Path) -> None:
+    def close_terminal() -> None:
+        (folder,) = (tmp_path / "not" / "there yet").iterdir()
+        (folder / "photo.jpg").touch()
+        signal.raise_signal(signal.SIGHUP)
+
+    with pytest.raises(SystemExit):
+        start_with(close_terminal)
+    assert list((tmp_path / "not" / "there yet").iterdir()) == []
+
+
+def test_nohup_keeps_the_demo_running(start_with: Start) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert list(start_with(lambda: signal.raise_signal(signal.SIGHUP)).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "problem", "said"),
+    [
+        ("99999", "", "99999 is no port: a port is from 1 to 65535."),
+        ("-5", "", "-5 is no port: a port is from 1 to 65535."),
+        ("80", "Cannot find empty port in range: 80-80. You can", "port 80 is taken: choose another"),
+        ("80", "No space left on device", "the page cannot be served: No space left on device."),
+    ],
+)
+def test_a_page_that_cannot_be_served_says_why(
+    start_with: Start, capsys: pytest.CaptureFixture, port: str, problem: str, said: str
+) -> None:
+    def launch() -> None:
+        raise OSError(problem)
+
+    with pytest.raises(SystemExit, match="2"):
+        start_with(launch, f"--port={port}")
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(_has_mcp(), reason="the mcp extra is installed")
@@ -392,9 +472,42 @@ def test_nobody_goes_past_the_queue(app: str) -> None:
         post(f"{app}gradio_api/run/sample", {"data": ["cat", 0, 1]})
 
 
-def test_a_request_is_not_read_into_memory_whatever_its_size(app: str) -> None:
+@pytest.mark.parametrize("name", ["call/sample", "call/upload", "run/upload"])
+def test_a_request_is_not_read_into_memory_whatever_its_size(app: str, name: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="413"):
-        post(f"{app}gradio_api/call/sample", {"data": ["cat" * 500_000, 0, 1]})
+        post(f"{app}gradio_api/{name}", {"data": ["cat" * 500_000, 0, 1]})
+    assert httpx.post(f"{app}gradio_api/upload", files={"files": ("a.png", bytes(2_000_000))}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "position", "value", "label"),
+    [
+        ("colorize", 2, None, "Saturation"),
+        ("colorize", 2, "strong", "Saturation"),
+        ("colorize", 3, math.nan, "Render size"),
+        ("colorize", 4, "second", "Colouring"),
+        ("sample", 1, [1], "Seed"),
+        ("sample", 2, None, "How many"),
+    ],
+)
+def test_what_is_no_number_is_named(app: str, endpoint: str, position: int, value: object, label: str) -> None:
+    data = {"colorize": [None, "unet", 1, 48, 0], "sample": ["cat", 0, 1]}[endpoint]
+    data[position] = value
+    assert (
+        f"{label} is a number, not {value!r}."
+        in json.loads(answer(app, endpoint, data).partition("data: ")[2])["error"]
+    )
+
+
+def test_an_empty_number_field_is_a_nought(client: Client) -> None:
+    assert client.predict(seed=None, count=1, api_name="/sample") == client.predict(seed=0, count=1, api_name="/sample")
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", f"{'a' * 5000}.png"])
+def test_a_path_that_can_be_none_is_no_upload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with pytest.raises(Error, match="There is no such upload"):
+        uploaded(str(tmp_path / name))
 
 
 def damaged_files(folder: Path) -> dict[str, Path]:
@@ -513,3 +626,51 @@ def test_old_files_are_deleted_and_the_page_keeps_its_own(tmp_path: Path) -> Non
     tidy(tmp_path, own, age=0)
     tidy(tmp_path, own, age=0)  # folders once they are empty
     assert set(tmp_path.rglob("*")) == own
+
+
+def test_a_photograph_in_use_is_not_old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    photo = tmp_path / "photo.png"
+    photo.touch()
+    os.utime(photo, (0, 0))
+    uploaded(str(photo))
+    tidy(tmp_path, set())
+    assert photo.exists()
+
+
+def test_what_vanishes_meanwhile_does_not_stop_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scandir = os.scandir
+
+    def losing(path: str) -> Iterator[os.DirEntry]:
+        if Path(path).name == "vanishes":
+            Path(path).rmdir()
+        return scandir(path)
+
+    for name in ("a", "vanishes", "z"):
+        (tmp_path / name).mkdir()
+    old = [tmp_path / "a" / "old.png", tmp_path / "z" / "old.png"]
+    for path in old:
+        path.touch()
+        os.utime(path, (0, 0))
+    monkeypatch.setattr(os, "scandir", losing)
+    tidy(tmp_path, set())
+    assert not any(path.exists() for path in (*old, tmp_path / "vanishes"))
+
+
+def test_an_error_does_not_end_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    waits, rounds, ended = iter(range(3)), [], threading.Event()
+
+    def sleep(_: float) -> None:
+        if next(waits, None) is None:
+            ended.set()
+            threading.Event().wait()  # no more of this thread
+
+    def failing(*arguments: object) -> None:
+        rounds.append(arguments)
+        raise OSError
+
+    monkeypatch.setattr(visitors, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(visitors, "tidy", failing)
+    keep_tidy(tmp_path)
+    ended.wait(5)
+    assert len(rounds) == 3

@@ -12,9 +12,11 @@ import datasets
 import numpy as np
 import pytest
 from hub_server import HubServer
+from huggingface_hub import ModelCard
 from PIL import Image
 from skimage import data
 
+from colorgan.cards import update_figures, write_training_card
 from colorgan.config import TrainingConfig, parse_config
 from colorgan.script import command_of
 
@@ -152,6 +154,57 @@ def test_a_token_is_neither_shown_nor_recorded():
         assert shown == "accelerate launch train/unet.py --push_to_hub"
     with pytest.raises(SystemExit):  # else it would be recorded
         parse_config(TrainingConfig, {"default": {}}, "", ["--hub_tok", "hf_write"])
+
+
+def card_of(folder: Path, dataset_name: str, script: str = "train/unet.py") -> ModelCard:
+    """The card that a training on this data set writes."""
+    record = {
+        "command": command_of([script, "--dataset_name", dataset_name]),
+        "config": {"dataset_name": dataset_name, "train_batch_size": 8},
+        "images": {"training": 40, "validation": 10, "grey_removed": 0},
+        "figures": {"psnr": 20.0},
+        "steps": 2,
+        "seconds": 60,
+        "hardware": "1 CPU thread",
+    }
+    write_training_card(folder, record)
+    return ModelCard.load(folder / "README.md")
+
+
+def test_a_card_is_written_wherever_the_script_lies(tmp_path: Path):
+    assert card_of(tmp_path, "uoft-cs/cifar10", "/home/me/My Projects/train/cgan.py").text.startswith("# colorgan cgan")
+
+
+def test_a_card_names_the_data_of_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shared" / "flowers").mkdir(parents=True)
+    for name, on_hub in (
+        ("uoft-cs/cifar10", ["uoft-cs/cifar10"]),
+        ("../shared/cifar10", ["uoft-cs/cifar10"]),
+        ("me/flowers", ["me/flowers"]),
+        ("shared/flowers", None),
+    ):
+        card, cifar10 = card_of(tmp_path, name), "cifar" in name
+        assert card.data.datasets == on_hub
+        assert ("cifar-10" in card.data.tags) == cifar10
+        assert ("## Data\n\nCIFAR-10" in card.text) == ("32x32" in card.text) == cifar10
+        assert "never evidence of what was there" in card.text
+        assert f"40 images of `{name}`" in card.text
+    card = card_of(tmp_path, "me/flowers", "train/classifier.py")
+    assert card.text.startswith("# colorgan classifier\n\nA classifier of `me/flowers` in CIE Lab")
+
+
+def test_figures_name_the_data_they_come_from(tmp_path: Path):
+    card_of(tmp_path, "me/flowers")
+    for dataset in ("me/flowers", "../shared/cifar10"):
+        rows = {"grey": {"psnr": 20.0}, "mine": {"psnr": 21.0}}
+        record = {"dataset": dataset, "split": "test", "command": "python train/evaluate.py", "rows": rows}
+        update_figures(tmp_path, record | {"num_images": 9, "num_grey_removed": 1}, "mine")
+    results = ModelCard.load(tmp_path / "README.md").data.eval_results
+    assert {(result.dataset_type, result.dataset_name) for result in results} == {
+        ("me/flowers", "me/flowers"),
+        ("uoft-cs/cifar10", "CIFAR-10 (../shared/cifar10)"),
+    }
 
 
 def test_the_commands_of_readme_publish_and_use(hub: HubServer, tmp_path: Path):

@@ -334,6 +334,8 @@ def wrong_models(folder: Path) -> None:
     (folder / "foreign" / "config.json").write_text('{"model_type": "bert"}')
     shutil.copytree(model, folder / "badcard")
     (folder / "badcard" / "README.md").write_text("---\nlicense: [\n---\n")
+    shutil.copytree(model, folder / "latin")
+    (folder / "latin" / "README.md").write_bytes("café".encode("latin-1"))
     endless = Generator(width=8)
     with torch.no_grad():
         endless.network.head.bias[0] = 1e6  # more than half precision holds
@@ -342,10 +344,14 @@ def wrong_models(folder: Path) -> None:
         (folder / "foreign", "another program"),
         (folder / "nowhere", "There is no folder"),
         (folder / "badcard", "Invalid metadata in README.md. YAML"),
+        (folder / "latin", "latin/README.md is not UTF-8 text"),
         (endless, "infinite or not a number"),
     ):
         expect(text, lambda source=source: push(source, "user/bad"))
     assert not hub.exists("models", "user/bad") or len(hub.commits("models", "user/bad")) == 1
+
+    expect("not UTF-8", lambda: push(folder / "latin", "user/latin"))
+    assert not hub.exists("models", "user/latin")  # it is found out before
 
     # whose token it is
     hub.commit("models", "other/public", files)

@@ -61,12 +61,16 @@ def test_a_dry_run_shows_everything_and_contacts_nobody() -> None:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
-    """A Hub with two models."""
+    """A Hub with two models, one of them without a card, and two that a Space cannot show."""
     with HubServer(tmp_path_factory.mktemp("hub")) as hub:
         for model in MODELS:
             folder = ROOT / "colorgan" / "pretrained" / model.rpartition("-")[2]
             names = ("README.md", "config.json", "model.safetensors")
             hub.commit("models", model, {name: (folder / name).read_bytes() for name in names})
+        hub.commit("models", MODELS[1], {"README.md": None})
+        hub.commit("models", "user/bare", {"config.json": (folder / "config.json").read_bytes()})
+        critic = ROOT / "colorgan" / "pretrained" / "classifier"
+        hub.commit("models", "user/classifier", {name: (critic / name).read_bytes() for name in names})
         yield hub
 
 
@@ -75,24 +79,40 @@ def test_what_goes_wrong_is_said_in_one_sentence(hub: HubServer, tmp_path: Path)
         ({"HF_TOKEN": ""}, "user/demo", MODELS[0], "there is no token: log in"),
         ({"HF_TOKEN": "hf_write"}, "other/demo", MODELS[0], "The Space other/demo cannot be used: .* right"),
         ({"HF_TOKEN": "hf_write"}, "user/demo", "user/gone", "The model user/gone cannot be used: the Hub has no such"),
+        ({"HF_TOKEN": "hf_write"}, "user/demo", "user/bare", "The model user/bare .* has no model.safetensors"),
+        ({"HF_TOKEN": "hf_write"}, "user/demo", "user/classifier", "a checkpoint of Classifier, not of a Generator"),
+        ({"HF_TOKEN": "hf_write"}, "user/demo", "evaluator", "a checkpoint of Classifier, not of a Generator"),
     ]
     for environment, space, model, message in cases:
         run = deploy("--space", space, "--models", model, **hub.environment(tmp_path) | environment)
         assert run.returncode == 1
         assert re.search(message, run.stderr), run.stderr
         assert run.stderr.count("\n") == 1
+    assert not hub.exists("spaces", "user/demo")
 
 
 @pytest.fixture(scope="module")
 def space(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Space that was deployed, downloaded into an empty folder, and started there."""
     home = tmp_path_factory.mktemp("home")
-    options = ["--space", "user/demo", "--models", *MODELS, "--private"]
-    for _ in range(2):  # the second time, it is there already
+    options = ["--space", "user/demo", "--models", *MODELS, MODELS[0], "--private"]
+
+    def deployed_card() -> bytes:
         run = deploy(*options, **hub.environment(home / "owner", token="hf_write"))
         assert run.returncode == 0, run.stderr
         assert run.stdout == f"{hub.url}/spaces/user/demo\n"
+        return hub.files("spaces", "user/demo")["README.md"]
+
+    card = deployed_card().replace(b"title: colorgan\n", b"title: Grandma's album\npinned: true\n") + b"Of my own.\n"
+    hub.commit("spaces", "user/demo", {"README.md": card})
+    assert deployed_card() == card  # the second time, it is there already
     assert hub.commits("spaces", "user/demo").count("Deploy the demo of colorgan") == 1
+    settings = RepoCard(card.decode()).data
+    assert settings.models == MODELS
+    assert settings.preload_from_hub == [
+        f"{MODELS[0]} config.json,model.safetensors,README.md",
+        f"{MODELS[1]} config.json,model.safetensors",
+    ]
     folder = tmp_path_factory.mktemp("space")
     for path, content in hub.files("spaces", "user/demo").items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -183,7 +183,7 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     assert all(np.array_equal(kept[name], trained[name].astype(kept[name].dtype)) for name in kept)
     distances = [figures["fd_ab"] for figures in stages["joint"]["validation"]]
     assert stages["joint"]["figures"]["fd_ab"] == min(distances)
-    assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "nogan/joint/best/model.safetensors")
+    assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "nogan/joint/model.safetensors")
     kept = tmp_path / "nogan" / "joint" / "samples" / f"step-{stages['joint']['figures']['step']:06}.png"
     assert sample == kept.read_bytes()
     # one stage by itself, from checkpoints named
@@ -293,6 +293,31 @@ def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_p
     assert "resume from the last good state" in message
 
 
+def test_a_resumed_run_obeys_its_own_options(images: Path, tmp_path: Path):
+    options = ["--max_train_steps", 4, "--checkpointing_steps", 2, "--lr_warmup_steps", 0]
+    train("unet", tmp_path / "run", images, *options)
+    state = ["--resume_from_checkpoint", tmp_path / "run" / "checkpoint-000002"]
+    train("unet", tmp_path / "same", images, *options, *state)
+    train("unet", tmp_path / "slower", images, *options, *state, "--learning_rate", "2e-7")
+    whole = tmp_path / "run" / "model.safetensors"
+    assert same_weights(whole, tmp_path / "same" / "model.safetensors")
+    assert not same_weights(whole, tmp_path / "slower" / "model.safetensors")
+
+
+def test_a_stopped_joint_stage_keeps_the_same_step(images: Path, tmp_path: Path):
+    """The best weights so far are a part of the training state."""
+    torch.manual_seed(0)
+    Discriminator(width=8).save_pretrained(tmp_path / "critic")
+    options = ["--stage", "joint", "--generator", "unet", "--critic", tmp_path / "critic", "--seed", 1]
+    options += ["--joint_learning_rate", "1", "--max_train_steps", 6, "--validation_steps", 2]
+    train("nogan", tmp_path / "whole", images, *options, "--checkpointing_steps", 5)
+    kept = json.loads((tmp_path / "whole" / "training.json").read_text())["figures"]["step"]
+    state = tmp_path / "whole" / "joint" / "checkpoint-000005"
+    train("nogan", tmp_path / "resumed", images, *options, "--resume_from_checkpoint", state)  # no folder but this
+    assert kept < 5  # at this rate the network is soon ruined, and nothing changes any more
+    assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "resumed/model.safetensors")
+
+
 def test_gradients_accumulate_for_both_networks(images: Path, tmp_path: Path):
     train("cgan", tmp_path / "run", images, "--max_train_steps", 3, "--gradient_accumulation_steps", 2)
     for name in ("optimizer.bin", "optimizer_1.bin"):
@@ -316,6 +341,16 @@ def test_two_processes_share_the_data_and_keep_the_same_weights(images: Path, tm
     assert Colorizer.from_pretrained(tmp_path / "run").colorize(data.coffee()).size == (600, 400)
 
 
+def test_two_processes_go_through_all_stages_of_nogan(images: Path, tmp_path: Path):
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
+    train("nogan", tmp_path / "run", images, "--discriminator_width", 8, "--max_train_steps", 2,
+          "--validation_steps", 1, "--colorfulness", "0.1", launch=torchrun)  # fmt: skip
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert record["processes"] == 2
+    assert "2 steps of 16 images" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert Colorizer.from_pretrained(tmp_path / "run").colorize(data.coffee()).size == (600, 400)
+
+
 # refusals, before any training begins
 
 
@@ -330,8 +365,32 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
     assert "not of a Classifier" in refusal("nogan", *here, "--classifier", "unet")
     assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0.9)
+    assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0)
+    assert "name that --stage as well" in refusal("nogan", *here, "--resume_from_checkpoint", tmp_path)
+    assert "--resolution must be at least 16, not 8." in refusal("unet", *here, "--resolution", 8)
+    assert "--learning_rate must be more than 0" in refusal("unet", *here, "--learning_rate", "-1")
+    assert "--seed is from 0" in refusal("unet", *here, "--seed", "-1")
+    (tmp_path / "run" / "checkpoint-000007").mkdir(parents=True)
+    assert "checkpoint-000007 is a training state of another run" in refusal("unet", *here)
+    shutil.rmtree(tmp_path / "run")
     assert "not of --stage critic" in refusal("nogan", *here, "--stage", "critic", "--push_to_hub")
     assert not list(tmp_path.glob("run/checkpoint-*"))
+
+
+def test_damaged_images_are_named_and_words_are_no_labels(images: Path, tmp_path: Path, refusal: Callable[..., str]):
+    folder = shutil.copytree(images, tmp_path / "images")
+    picture = folder / "train" / "cat" / "003.png"
+    picture.write_bytes(picture.read_bytes()[:900])
+    message = refusal("unet", "--dataset_name", folder, "--output_dir", tmp_path / "run")
+    assert message == f"unet.py: Image 3 of {folder} (train) is damaged: leave it out."
+    shutil.rmtree(folder / "train" / "cup")
+    for i, path in enumerate(sorted((folder / "train" / "cat").iterdir())):
+        path.unlink() if i == 3 else path.rename(folder / "train" / path.name)
+    (folder / "train" / "cat").rmdir()
+    names = [path.name for path in sorted((folder / "train").iterdir())]
+    lines = [json.dumps({"file_name": name, "label": "cat"}) for name in names]
+    (folder / "train" / "metadata.jsonl").write_text("\n".join(lines))
+    train("unet", tmp_path / "run", folder, "--max_train_steps", 1)
 
 
 def test_half_written_and_foreign_states_are_refused(images: Path, tmp_path: Path, refusal: Callable[..., str]):

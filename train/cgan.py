@@ -61,7 +61,7 @@ class CGANConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.colorfulness and not self.generator:
+        if self.colorfulness is not None and not self.generator:
             raise ValueError("--colorfulness moves weights back towards those of --generator: name that checkpoint.")
 
 

@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> None:
         index = torch.nonzero(~is_grey(images.images)).squeeze(1)
         greys = len(images) - len(index)
         index = index[: options.max_images]
+        if len(index) < 2:
+            raise DatasetError(f"{options.dataset_name} has {len(index)} images with colour; figures need 2.")
         images = images[index].to(device)
         save_comparison(options, images, generators)
         if options.figure:

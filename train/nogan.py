@@ -55,6 +55,8 @@ class NoGANConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.stage == "all" and self.resume_from_checkpoint not in (None, "latest"):
+            raise ValueError("A training state is of one stage: name that --stage as well, or resume from 'latest'.")
         if self.push_to_hub and self.stage not in ("all", "joint"):
             raise ValueError(f"--push_to_hub publishes the result of the joint stage, not of --stage {self.stage}.")
 
@@ -199,7 +201,7 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
     generator = Generator.from_pretrained(start)
     critic = Discriminator.from_pretrained(critic_start)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
-    average = run.average(generator)
+    average, best = run.average(generator), run.keep_best("fd_ab")
     optimizer_g = torch.optim.Adam(generator.parameters(), config.joint_learning_rate, (0.5, 0.99), fused=True)
     optimizer_c = torch.optim.Adam(critic.parameters(), config.joint_learning_rate, (0.5, 0.99), fused=True)
     generator, critic, optimizer_g, optimizer_c = run.prepare(generator, critic, optimizer_g, optimizer_c)
@@ -225,13 +227,9 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
             run.accelerator.backward(heeded * loss_adversarial + config.lambda_l1 * near)
             optimizer_g.step()
             optimizer_g.zero_grad()
-        figures = run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
-        if figures and figures is min(run.history, key=lambda past: past["fd_ab"]):
-            average.save_pretrained(config.output_dir / "best")
-    best = min(run.history, key=lambda past: past["fd_ab"], default=None)  # the main process has it
-    generator = Generator.from_pretrained(config.output_dir / "best").to(run.device)
-    faded = run.interpolate(generator, start, config.colorfulness, best and best["step"])
-    run.finish(generator, faded or best)
+        run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
+    faded = run.interpolate(best, start, config.colorfulness, run.best and run.best["step"])
+    run.finish(best if run.best else average, faded or run.best)  # there is none if it was stopped before
     return run
 
 

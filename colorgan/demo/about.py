@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from huggingface_hub import ModelCard
 
 from colorgan.hub import BUNDLED, CheckpointError, locate
@@ -29,7 +30,7 @@ def about(source: str) -> About:
     try:
         folder = locate(source, local_files_only=True)
         text = ModelCard.load(folder / "README.md").text.strip()
-    except (CheckpointError, OSError, ValueError):
+    except (CheckpointError, OSError, ValueError, yaml.YAMLError):
         return About(link=_link(source))
     result = About(card=text, link=_link(source))
     paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]

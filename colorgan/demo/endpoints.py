@@ -7,7 +7,7 @@ from typing import Literal
 import gradio as gr
 
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, MAX_SATURATION, RENDER_SIZES, Jobs, title
-from colorgan.demo.visitors import photo_input, photos_input, refusal
+from colorgan.demo.visitors import numeric, photo_input, photos_input, refusal
 from colorgan.photo import PhotoError
 from colorgan.view import RENDER_SIZE
 
@@ -42,19 +42,19 @@ def model_choice(jobs: Jobs, *more: str, **options: object) -> gr.Radio:
 def saturation_choice(**options: object) -> gr.Slider:
     """How strong the colours are."""
     info = "1 is the network's own. Pale colours bear 1.4."
-    return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options)
+    return numeric(gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options))
 
 
 def render_size_choice(**options: object) -> gr.Slider:
     """How large the network sees the photograph."""
     info = "How many pixels the network sees: more is bolder."
-    return gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options)
+    return numeric(gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options))
 
 
 def sample_choice(**options: object) -> gr.Number:
     """Which of the plausible colourings."""
     info = "0 is what the network says; other numbers give other colours where it has to guess."
-    return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options)
+    return numeric(gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options))
 
 
 def add_endpoints(jobs: Jobs) -> None:
@@ -123,8 +123,8 @@ def add_endpoints(jobs: Jobs) -> None:
         model, saturation, size = model_choice(jobs), saturation_choice(), render_size_choice()
         sample_number = sample_choice()
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
-        seed = gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed")
-        count = gr.Slider(1, MAX_SAMPLES, 6, step=1, label="How many")
+        seed = numeric(gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed"))
+        count = numeric(gr.Slider(1, MAX_SAMPLES, 6, step=1, label="How many"))
         coloured, archive = gr.File(label="Coloured photograph"), gr.File(label="Zip file")
         report, figures = gr.JSON(label="Report"), gr.JSON(label="Class and PSNR of each image")
         pictures = gr.Gallery(label="Pictures", format="png")

@@ -1,6 +1,7 @@
 """What the page and the endpoints do, for any number of visitors at once and in bounded memory."""
 
 import hashlib
+import html
 import os
 import tempfile
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import gradio as gr
 import torch
 from PIL import Image
 from torch import Tensor
@@ -169,6 +171,9 @@ class Jobs:
         candidates = torch.arange(len(images))
         if class_name != ALL_CLASSES:
             candidates = candidates[images.labels == images.class_names.index(class_name)]
+        if not len(candidates):
+            which = "" if class_name == ALL_CLASSES else f" of {class_name}"
+            raise refusal(f"All test images{which} are grey: there is nothing to compare.")
         order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(int(seed or 0) % 2**63))
         chosen = images[candidates[order[: int(count)]]]
         with self.network:
@@ -246,7 +251,10 @@ def _written_whole(target: Path) -> Iterator[Path]:
 def _read(photo: str) -> Photo:
     if not Path(photo).exists():
         raise PhotoError(f"{Path(photo).name} has been deleted, as everything here is after an hour: give it again.")
-    return read_photo(photo, max_pixels=MAX_PIXELS)
+    result = read_photo(photo, max_pixels=MAX_PIXELS)
+    for note in result.notes:
+        gr.Info(html.escape(f"{Path(photo).name}: {note}"))
+    return result
 
 
 def _predict(colorizer: Colorizer, photo: Photo, render_size: int, sample: int) -> Tensor:

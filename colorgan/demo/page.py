@@ -20,7 +20,7 @@ from colorgan.demo.endpoints import (
 )
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, Album, Jobs, title
 from colorgan.demo.look import HEADER
-from colorgan.demo.visitors import MAX_FILES, photo_input, photos_input
+from colorgan.demo.visitors import MAX_FILES, numeric, photo_input, photos_input
 
 ALL_MODELS = "all, side by side"
 EXAMPLES = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg")
@@ -191,8 +191,8 @@ def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
     )
     with gr.Row(elem_id="sample-controls"):
         class_name = gr.Dropdown([ALL_CLASSES], value=ALL_CLASSES, label="Class", min_width=140)
-        count = gr.Slider(1, MAX_SAMPLES, 6, step=1, label="Images", min_width=140)
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**53, min_width=100)
+        count = numeric(gr.Slider(1, MAX_SAMPLES, 6, step=1, label="Images", min_width=140))
+        seed = numeric(gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**53, min_width=100))
         others = gr.Button("Show others", variant="primary", min_width=100)
     missing = gr.Markdown(visible=False, elem_classes="notice")
     columns = len(jobs.models) + 2

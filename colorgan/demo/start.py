@@ -30,6 +30,8 @@ def main(argv: list[str] | None = None, models_file: Path | None = None) -> None
     """
     parser = _parser(models_file)
     args = parser.parse_args(argv)
+    if args.port is not None and not 1 <= args.port <= 65535:
+        parser.error(f"{args.port} is no port: a port is from 1 to 65535.")
     if args.mcp and not _has_mcp():
         parser.error("--mcp needs another package: pip install 'colorgan[mcp]'.")
     _share_memory()
@@ -37,27 +39,41 @@ def main(argv: list[str] | None = None, models_file: Path | None = None) -> None
     print(*notices, sep="\n", end="\n" if notices else "", flush=True)
     if not models:
         parser.error("none of the models can be had, so there is nothing to show.")
-    folder = Path(tempfile.mkdtemp(prefix="colorgan-", dir=os.environ.get("GRADIO_TEMP_DIR"))).resolve()
+    parent = os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
+    os.makedirs(parent, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="colorgan-", dir=parent)).resolve()
     os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and results lie here, and nothing else does
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that `finally` is reached, as with Ctrl+C
+    for name in ("SIGTERM", "SIGHUP"):  # the latter, which Windows has not, comes when the terminal is closed
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # as nohup makes it
+            signal.signal(number, _end)
     try:
         page = build(Jobs(models, args.dataset_name, folder), sources, notices)
         keep_tidy(folder)
         page.queue(max_size=args.queue, api_open=False)  # nobody goes past it
-        # on 127.0.0.1, or where GRADIO_SERVER_NAME says, as a Space does
-        page.launch(
-            server_port=args.port,
-            share=args.share,
-            mcp_server=args.mcp or None,
-            max_file_size=MAX_FILE,
-            app_kwargs={"middleware": [Middleware(Limits)]},
-            ssr_mode=False,  # a Space would also start Node
-            **LOOK,
-        )
-    except OSError:
-        parser.error(f"port {args.port} is taken: choose another, or leave --port out for the next free one.")
+        try:
+            # on 127.0.0.1, or where GRADIO_SERVER_NAME says, as a Space does
+            page.launch(
+                server_port=args.port,
+                share=args.share,
+                mcp_server=args.mcp or None,
+                max_file_size=MAX_FILE,
+                app_kwargs={"middleware": [Middleware(Limits)]},
+                ssr_mode=False,  # a Space would also start Node
+                **LOOK,
+            )
+        except OSError as error:
+            if args.port and str(error).startswith("Cannot find empty port"):
+                parser.error(f"port {args.port} is taken: choose another, or leave --port out for the next free one.")
+            parser.error(f"the page cannot be served: {str(error).rstrip('.')}.")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(number: int, _frame: object) -> None:
+    """End once, so that `finally` is reached, as with Ctrl+C; a terminal that is closed may send SIGHUP twice."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit()
 
 
 def _parser(models_file: Path | None = None) -> argparse.ArgumentParser:

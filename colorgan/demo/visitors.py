@@ -1,9 +1,12 @@
 """What comes from visitors: their files, taken as they are, limited, and deleted after a while."""
 
 import contextlib
+import math
+import os
 import threading
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import gradio as gr
 from starlette.exceptions import HTTPException
@@ -15,6 +18,7 @@ MAX_PIXELS = 40_000_000  # of one photograph
 MAX_FILES = 30  # in one batch
 KEPT_FOR = 3600  # seconds since a file came or was last asked for
 MAX_DISK = 4_000_000_000  # bytes of uploads and results together; beyond it, the oldest go first
+Numeric = TypeVar("Numeric", gr.Slider, gr.Number)
 
 
 def photo_input(**options: object) -> gr.Image:
@@ -33,9 +37,31 @@ def photos_input(**options: object) -> gr.File:
 
 def uploaded(path: str | None) -> str:
     """The path, if it is one that Gradio gave to an upload: a request could name any file of the server."""
-    if path is None or not Path(path).resolve().is_relative_to(Path(gr.utils.get_upload_folder()).resolve()):
+    try:
+        ours = path is not None and Path(path).resolve().is_relative_to(Path(gr.utils.get_upload_folder()).resolve())
+        with contextlib.suppress(FileNotFoundError):  # whoever reads it says that it has been deleted
+            if ours:
+                os.utime(path)  # it is wanted: `tidy` goes by age
+    except (OSError, ValueError):  # too long for a path, or with a NUL byte
+        ours = False
+    if not ours:
         raise refusal("There is no such upload: upload the photograph first.")
     return path
+
+
+def numeric(component: Numeric) -> Numeric:
+    """The slider or number field, which now refuses what is no number; an empty number field stays None."""
+    usual = component.preprocess
+
+    def preprocess(value: object) -> float | None:
+        empty = value is None and isinstance(component, gr.Number)
+        finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        if not empty and not finite:
+            raise refusal(f"{component.label} is a number, not {value!r:.50}.")
+        return usual(value)
+
+    component.preprocess = preprocess
+    return component
 
 
 def refusal(sentence: str) -> gr.Error:
@@ -56,7 +82,8 @@ class Limits:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = MAX_UPLOAD if scope.get("path", "").rstrip("/").endswith("/upload") else MAX_REQUEST
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        limit = MAX_UPLOAD if path == "/gradio_api/upload" else MAX_REQUEST
         came = 0
 
         async def counted() -> Message:
@@ -80,7 +107,8 @@ def keep_tidy(folder: Path) -> None:
     def run() -> None:
         while True:
             time.sleep(60)
-            tidy(folder, own)
+            with contextlib.suppress(OSError):  # the thread has to live as long as the demo
+                tidy(folder, own)
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -88,7 +116,11 @@ def keep_tidy(folder: Path) -> None:
 def tidy(folder: Path, own: set[Path], age: float = KEPT_FOR, most: int = MAX_DISK) -> None:
     """Delete files that have not been touched for `age` seconds, then the oldest until `most` bytes are left."""
     files = []
-    for path in sorted(set(folder.rglob("*")) - own, reverse=True):  # what is in a folder comes before it
+    # what is in a folder comes before it; unlike rglob, walk bears that folders vanish meanwhile
+    walk = os.walk(folder, topdown=False)
+    for path in (Path(parent, name) for parent, folders, names in walk for name in (*names, *folders)):
+        if path in own:
+            continue
         with contextlib.suppress(OSError):  # someone else was faster, or the folder is not empty
             state = path.stat()
             if path.is_file():
@@ -98,5 +130,6 @@ def tidy(folder: Path, own: set[Path], age: float = KEPT_FOR, most: int = MAX_DI
     total = sum(size for _, size, _ in files)
     for modified, size, path in sorted(files):
         if time.time() - modified > age or total > most:
-            path.unlink(missing_ok=True)
-            total -= size
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= size
