@@ -321,7 +321,7 @@ class Run:
     def _diverged(self, what: str) -> TrainingError:
         good = last_state(self.config.output_dir) or "none yet"
         return TrainingError(
-            f"{what} by step {self.step}; resume from the last good state ({good}) with a lower --learning_rate."
+            f"{what} by step {self.step}; resume from the last good state ({good}) with a lower learning rate."
         )
 
     def save(self) -> None:

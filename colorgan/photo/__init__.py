@@ -164,6 +164,7 @@ def _photo(samples: Samples, exif: bytes = b"", dpi: tuple[float, float] | None 
 
 
 def _array_samples(array: np.ndarray) -> Samples:
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if (
         array.dtype not in (np.uint8, np.uint16)
         or array.ndim not in (2, 3)
