@@ -8,6 +8,7 @@ from pickle import UnpicklingError
 
 from accelerate import Accelerator
 from safetensors import SafetensorError
+from torch.optim import Optimizer
 
 
 class TrainingError(RuntimeError):
@@ -31,13 +32,34 @@ def save_state(accelerator: Accelerator, output_dir: Path, step: int, limit: int
             shutil.rmtree(old)
 
 
-def load_state(accelerator: Accelerator, folder: Path) -> None:
-    """Load a training state into what the accelerator has prepared. Raises `TrainingError` if it does not fit."""
+def load_state(accelerator: Accelerator, folder: Path, optimizers: list[Optimizer]) -> None:
+    """Load a training state into what the accelerator has prepared; the optimizers' options stay as this run has them.
+
+    Raises `TrainingError` if it does not fit.
+    """
+    wanted = [{k: v for k, v in group.items() if k != "params"} for each in optimizers for group in each.param_groups]
     try:
         accelerator.load_state(str(folder))
     except (RuntimeError, ValueError, OSError, EOFError, KeyError, SafetensorError, UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"The training state {folder} is damaged or of another run: {reason}") from error
+    for group, options in zip((group for each in optimizers for group in each.param_groups), wanted, strict=True):
+        group.pop("peak_lr", None)  # of the run that left the state
+        group.update(options)
+
+
+class Attributes:
+    """Attributes of an object as a part of the training state."""
+
+    def __init__(self, owner: object, *names: str):
+        self.owner, self.names = owner, names
+
+    def state_dict(self) -> dict[str, object]:
+        return {name: getattr(self.owner, name) for name in self.names}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        for name, value in state.items():
+            setattr(self.owner, name, value)
 
 
 def find_state(wanted: str | None, output_dir: Path) -> Path | None:

@@ -31,7 +31,7 @@ from colorgan.figure import save_grid
 from colorgan.hub import Checkpoint
 from colorgan.models import Generator
 from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, publish
-from colorgan.states import TrainingError, find_state, last_state, load_state, save_state
+from colorgan.states import Attributes, TrainingError, find_state, last_state, load_state, save_state
 from colorgan.validation import evaluate_generator, interpolate
 
 # a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
@@ -145,14 +145,9 @@ class Run:
         if self.config.compile:
             for module in self._modules:
                 module.compile()
-        self.accelerator.register_for_checkpointing(_Progress(self))
+        self.accelerator.register_for_checkpointing(Attributes(self, "step", "seconds", "history", "best"))
         if self.resume_folder:
-            groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
-            wanted = [{name: value for name, value in group.items() if name != "params"} for group in groups]
-            load_state(self.accelerator, self.resume_folder)
-            groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
-            for group, options in zip(groups, wanted, strict=True):
-                group |= options | {"peak_lr": options["lr"]}  # as this command says, not as the state does
+            load_state(self.accelerator, self.resume_folder, self._optimizers)
             self.print(f"Resumed from {self.resume_folder} at step {self.step}.")
         else:
             set_seed(self.config.seed, device_specific=True)  # each process its own noise
@@ -372,17 +367,3 @@ class Run:
     def print(self, text: str) -> None:
         if self.accelerator.is_main_process:
             tqdm.write(text)
-
-
-class _Progress:
-    """The part of a training state that is neither weights, optimizers nor random numbers."""
-
-    def __init__(self, run: Run):
-        self.run = run
-
-    def state_dict(self) -> dict:
-        return {name: getattr(self.run, name) for name in ("step", "seconds", "history", "best")}
-
-    def load_state_dict(self, state: dict) -> None:
-        for name, value in state.items():
-            setattr(self.run, name, value)

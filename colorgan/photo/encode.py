@@ -94,7 +94,7 @@ def _png_chunks(exif: bytes, dpi: tuple[float, float] | None) -> list[tuple[byte
 def _encode_deep_tiff(stream: BinaryIO, pixels: np.ndarray, exif: bytes, dpi: tuple[float, float] | None) -> None:
     tags = _loaded(exif)
     # the Exif and GPS folders have no writer here
-    extra = [(tag, "s", 0, tags[tag].encode(), True) for tag in KEPT_TAGS if tag in tags]
+    extra = [(tag, "s", 0, _Stored(tags[tag]).encode(), True) for tag in KEPT_TAGS if tag in tags]
     resolution = {"resolution": dpi, "resolutionunit": "INCH"} if dpi else {}
     tifffile.imwrite(
         stream,
