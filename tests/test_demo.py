@@ -7,20 +7,17 @@ import os
 import random
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -36,12 +33,11 @@ from test_photo import EXACT, LOSSY
 
 from colorgan.color import rgb_to_lab
 from colorgan.colorizer import Colorizer
-from colorgan.demo import main, start, visitors
 from colorgan.demo.about import about
 from colorgan.demo.jobs import TILE, Jobs, Recent
 from colorgan.demo.page import example_photos
-from colorgan.demo.start import _has_mcp, _parser
-from colorgan.demo.visitors import MAX_FILES, keep_tidy, tidy, uploaded
+from colorgan.demo.start import _parser
+from colorgan.demo.visitors import MAX_FILES
 from colorgan.hub import bundled_generators
 
 
@@ -301,79 +297,6 @@ def test_a_model_is_described_by_its_card(tmp_path: Path) -> None:
     assert about("someone/gone@v1").link == "https://huggingface.co/someone/gone/tree/v1"
 
 
-def test_nothing_starts_when_no_model_can_be_had(capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["--model", "nowhere"])
-    assert "There is no checkpoint nowhere" in capsys.readouterr().out
-
-
-Start = Callable[..., Path]
-
-
-@pytest.fixture
-def start_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Start]:
-    """Run `main` with options and a function instead of `launch`; gives where the files of visitors were."""
-    folder = tmp_path / "not" / "there yet"
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
-    monkeypatch.setattr(start, "load_models", lambda names: ({"unet": None}, {}, []))
-    monkeypatch.setattr(start, "keep_tidy", lambda folder: None)
-
-    def run(launch: Callable[[], None], *options: str) -> Path:
-        page = SimpleNamespace(queue=lambda **_: None, launch=lambda **_: launch())
-        monkeypatch.setattr(start, "build", lambda *_: page)
-        main(list(options))
-        return folder
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, lambda *_: None)  # else it would end the tests
-    yield run
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def test_a_closed_terminal_ends_the_demo_and_deletes_its_files(start_with: Start, tmp_path: Path) -> None:
-    def close_terminal() -> None:
-        (folder,) = (tmp_path / "not" / "there yet").iterdir()
-        (folder / "photo.jpg").touch()
-        signal.raise_signal(signal.SIGHUP)
-
-    with pytest.raises(SystemExit):
-        start_with(close_terminal)
-    assert list((tmp_path / "not" / "there yet").iterdir()) == []
-
-
-def test_nohup_keeps_the_demo_running(start_with: Start) -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    assert list(start_with(lambda: signal.raise_signal(signal.SIGHUP)).iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("port", "problem", "said"),
-    [
-        ("99999", "", "99999 is no port: a port is from 1 to 65535."),
-        ("-5", "", "-5 is no port: a port is from 1 to 65535."),
-        ("80", "Cannot find empty port in range: 80-80. You can", "port 80 is taken: choose another"),
-        ("80", "No space left on device", "the page cannot be served: No space left on device."),
-    ],
-)
-def test_a_page_that_cannot_be_served_says_why(
-    start_with: Start, capsys: pytest.CaptureFixture, port: str, problem: str, said: str
-) -> None:
-    def launch() -> None:
-        raise OSError(problem)
-
-    with pytest.raises(SystemExit, match="2"):
-        start_with(launch, f"--port={port}")
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.skipif(_has_mcp(), reason="the mcp extra is installed")
-def test_mcp_without_its_extra_says_what_to_install(capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["--mcp"])
-    assert "pip install 'colorgan[mcp]'" in capsys.readouterr().err
-
-
 def test_the_examples_are_grey_copies_of_photographs_in_the_scikit_image_package(tmp_path: Path) -> None:
     examples = example_photos(tmp_path)
     assert {Path(path).stem for path in examples} == {"astronaut", "chelsea", "coffee", "rocket"}
@@ -503,13 +426,6 @@ def test_an_empty_number_field_is_a_nought(client: Client) -> None:
     assert client.predict(seed=None, count=1, api_name="/sample") == client.predict(seed=0, count=1, api_name="/sample")
 
 
-@pytest.mark.parametrize("name", ["a\0b.png", f"{'a' * 5000}.png"])
-def test_a_path_that_can_be_none_is_no_upload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    with pytest.raises(Error, match="There is no such upload"):
-        uploaded(str(tmp_path / name))
-
-
 def damaged_files(folder: Path) -> dict[str, Path]:
     """Uploads that are no pictures, each in its own way."""
     photo = (PHOTOS / "coffee.png").read_bytes()
@@ -609,68 +525,3 @@ def test_a_closed_tab_frees_its_work(app: str, client: Client, tmp_path: Path, s
     time.sleep(2)
     assert results() == begun < MAX_FILES
     colorize(client, tmp_path / "left-0.jpg")
-
-
-def test_old_files_are_deleted_and_the_page_keeps_its_own(tmp_path: Path) -> None:
-    for name, age in {"own/example.jpg": 9999, "a/old.png": 5000, "b/new.png": 10, "c/newest.png": 1}.items():
-        path = tmp_path / name
-        path.parent.mkdir()
-        path.write_bytes(bytes(100))
-        os.utime(path, (time.time() - age,) * 2)
-        os.utime(path.parent, (time.time() - age,) * 2)
-    own = {tmp_path / "own", tmp_path / "own" / "example.jpg"}
-    tidy(tmp_path, own)
-    assert {path.name for path in tmp_path.rglob("*.*")} == {"example.jpg", "new.png", "newest.png"}
-    tidy(tmp_path, own, most=150)
-    assert {path.name for path in tmp_path.rglob("*.*")} == {"example.jpg", "newest.png"}
-    tidy(tmp_path, own, age=0)
-    tidy(tmp_path, own, age=0)  # folders once they are empty
-    assert set(tmp_path.rglob("*")) == own
-
-
-def test_a_photograph_in_use_is_not_old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    photo = tmp_path / "photo.png"
-    photo.touch()
-    os.utime(photo, (0, 0))
-    uploaded(str(photo))
-    tidy(tmp_path, set())
-    assert photo.exists()
-
-
-def test_what_vanishes_meanwhile_does_not_stop_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    scandir = os.scandir
-
-    def losing(path: str) -> Iterator[os.DirEntry]:
-        if Path(path).name == "vanishes":
-            Path(path).rmdir()
-        return scandir(path)
-
-    for name in ("a", "vanishes", "z"):
-        (tmp_path / name).mkdir()
-    old = [tmp_path / "a" / "old.png", tmp_path / "z" / "old.png"]
-    for path in old:
-        path.touch()
-        os.utime(path, (0, 0))
-    monkeypatch.setattr(os, "scandir", losing)
-    tidy(tmp_path, set())
-    assert not any(path.exists() for path in (*old, tmp_path / "vanishes"))
-
-
-def test_an_error_does_not_end_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    waits, rounds, ended = iter(range(3)), [], threading.Event()
-
-    def sleep(_: float) -> None:
-        if next(waits, None) is None:
-            ended.set()
-            threading.Event().wait()  # no more of this thread
-
-    def failing(*arguments: object) -> None:
-        rounds.append(arguments)
-        raise OSError
-
-    monkeypatch.setattr(visitors, "time", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr(visitors, "tidy", failing)
-    keep_tidy(tmp_path)
-    ended.wait(5)
-    assert len(rounds) == 3
