@@ -91,7 +91,7 @@ def write_training_card(folder: Path, record: dict) -> None:
 
 def _is_cifar10(dataset: str) -> bool:
     """Whether a data set is CIFAR-10, as far as its name tells."""
-    return "cifar" in dataset.lower()
+    return re.search(r"cifar[-_]?10(?!\d)", dataset.lower()) is not None
 
 
 def _hub_id(dataset: str) -> str | None:

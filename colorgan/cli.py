@@ -106,7 +106,7 @@ def _single(output: str, count: int) -> str | None:
         return None
     if output != "-" and suffix not in FORMATS:
         raise ValueError(f"--output {output} is a file that exists: give a folder, or end in {', '.join(FORMATS)}.")
-    if count != 1:
+    if count > 1:
         raise ValueError(f"--output {output} takes one picture, and there are {count}: give a folder.")
     return output
 
@@ -180,7 +180,8 @@ def _colorize(arguments: list[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    suffix = Path(options.output).suffix[1:].lower() if options.output else ""
+    names_a_file = options.output and not os.path.isdir(options.output)
+    suffix = Path(options.output).suffix[1:].lower() if names_a_file else ""
     if options.format and suffix in FORMATS and FORMATS[suffix] != FORMATS[options.format]:
         parser.error(f"--format {options.format} and --output {options.output} say two things: leave one out.")
     file_format = options.format or (suffix if suffix in FORMATS else "png")
@@ -198,10 +199,10 @@ def _colorize(arguments: list[str]) -> int:
             f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if os.path.exists(job.target)
         ]
         jobs = [job for job in jobs if not os.path.exists(job.target)]
+    _say(failures)
     if jobs:
-        failures += _run(parser, options, jobs, file_format)
-    for failure in failures:
-        print(failure, file=sys.stderr)
+        failures += (failed := _run(options, jobs, file_format))
+        _say(failed)
     if failures and planned > 1:
         print(f"{len(failures)} of {planned} pictures were not colourized.", file=sys.stderr)
     return 1 if failures else 0
@@ -222,7 +223,12 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(f"There is no device {options.device} here: leave --device out, or give cpu.")
 
 
-def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, jobs: list[Job], file_format: str) -> list[str]:
+def _say(sentences: list[str]) -> None:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+
+
+def _run(options: argparse.Namespace, jobs: list[Job], file_format: str) -> list[str]:
     """Colourize all jobs with reading, network and writing overlapped; gives a sentence for each that failed."""
     colorizer = Colorizer.from_pretrained(options.model, device=options.device)
 

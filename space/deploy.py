@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoCard, constants
 
 from colorgan import Generator
@@ -46,7 +47,12 @@ def space_files(
 
 
 def _card(models: list[str], readable: Mapping[str, Collection[str]], readme: str | None) -> str:
-    card = RepoCard(readme) if readme else RepoCard.load(ROOT / "space" / "README.md")
+    try:
+        card = RepoCard(readme) if readme else RepoCard.load(ROOT / "space" / "README.md")
+    except (ValueError, yaml.YAMLError) as error:
+        raise DeployError("The Space's README.md has settings that are no YAML: mend it there first.") from error
+    if not card.data.get("sdk"):
+        raise DeployError("The Space's README.md has no settings (sdk: gradio): put them back there, or delete it.")
     card.data.sdk_version = version("gradio")  # what the tests ran with
     on_hub = [name for name in models if name not in bundled_names()]
     files = {name: [file for file in PRELOADED if file in readable.get(name, ())] for name in on_hub}
@@ -87,7 +93,7 @@ def _commit(api: HfApi, space: str, models: list[str], readable: Mapping[str, Co
     there, readme = [sibling.rfilename for sibling in info.siblings], None
     if {"README.md", "colorgan/__init__.py"} <= set(there):  # a new Space has a README.md of the Hub's
         path = download(space, "README.md", revision=info.sha, repo_type="space")
-        readme = path.read_text(encoding="utf-8")
+        readme = path.read_text(encoding="utf-8-sig")
     files = space_files(models, readable, readme)
     stale = [path for path in there if path not in files and path.startswith(("colorgan/", "models.txt"))]
     operations = [CommitOperationAdd(path, content) for path, content in files.items()]

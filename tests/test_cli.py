@@ -71,6 +71,9 @@ def test_globs_formats_and_same_names(album: Path, model: str) -> None:
     shutil.copy("album/sub/b.png", "album/a.png")
     assert cli.main(["album/*.[jp][pn]g", "-o", "out", "--format", "jpg", "--quality", "80", "--model", model]) == 0
     assert files(album / "out") == {"a.jpg.colorized.jpg", "a.png.colorized.jpg", "deep.colorized.jpg"}
+    Path("folder.png").mkdir()
+    assert cli.main(["album/a.jpg", "-o", "folder.png", "--format", "jpg", "--model", model]) == 0
+    assert files(album / "folder.png") == {"a.colorized.jpg"}
     assert cli.main(["album/a.jpg", "-o", "here.webp", "--model", model, "--render-size", "48"]) == 0
     assert Image.open("here.webp").format == "WEBP"
 
@@ -143,6 +146,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         (["album", "--render-size", "50"], "--render-size is a multiple of 16, such as 32 or 64, not 50."),
         (["album", "--quality", "0"], "--quality is from 1 to 100, not 0."),
         (["album", "--device", "abacus"], "There is no device abacus here"),
+        (["out", "-o", "a.png"], "There are no pictures in out."),
         (["album", "--device", "meta"], "There is no device meta here"),
         (["album", "-o", "all.png"], "--output all.png takes one picture, and there are 4: give a folder."),
         (["album", "-o", "-"], "--output - takes one picture, and there are 4: give a folder."),
@@ -154,6 +158,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
     ],
 )
 def test_wrong_usage_is_explained(album: Path, arguments: list[str], message: str, capsys) -> None:
+    (album / "out").mkdir()
     with pytest.raises(SystemExit) as leaving:
         cli.main(arguments)
     assert leaving.value.code == 2
@@ -185,6 +190,11 @@ def test_push_refuses_what_is_no_checkpoint_before_asking_the_hub(album: Path, c
 
 
 def test_a_checkpoint_that_is_none_is_one_sentence(album: Path, capsys) -> None:
+    Path("album/sub/b.colorized.png").write_text("mine")
+    assert cli.main(["album", "--model", "nowhere"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "album/sub/b.colorized.png exists: give --overwrite or --skip-existing."
+    assert lines[1].startswith("There is no checkpoint nowhere")
     assert cli.main(["album/a.jpg", "--model", "album"]) == 1
     assert "album has no config.json and no model.safetensors" in capsys.readouterr().err
 

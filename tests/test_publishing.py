@@ -181,10 +181,11 @@ def test_a_card_names_the_data_of_its_training(tmp_path: Path, monkeypatch: pyte
     for name, on_hub in (
         ("uoft-cs/cifar10", ["uoft-cs/cifar10"]),
         ("../shared/cifar10", ["uoft-cs/cifar10"]),
+        ("uoft-cs/cifar100", ["uoft-cs/cifar100"]),
         ("me/flowers", ["me/flowers"]),
         ("shared/flowers", None),
     ):
-        card, cifar10 = card_of(tmp_path, name), "cifar" in name
+        card, cifar10 = card_of(tmp_path, name), name.endswith("/cifar10")
         assert card.data.datasets == on_hub
         assert ("cifar-10" in card.data.tags) == cifar10
         assert ("## Data\n\nCIFAR-10" in card.text) == ("32x32" in card.text) == cifar10

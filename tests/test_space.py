@@ -6,6 +6,7 @@ the one imported, and nothing but the Hub's address is set.
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
         critic = ROOT / "colorgan" / "pretrained" / "classifier"
         hub.commit("models", "user/classifier", {name: (critic / name).read_bytes() for name in names})
         yield hub
+
+
+@pytest.mark.parametrize("readme", ["---\ntitle: My: demo\n---\n", "# My demo\n"])
+def test_a_space_whose_settings_cannot_be_read_is_left_alone(readme: str) -> None:
+    with pytest.raises(Exception, match=r"^The Space's README\.md has"):
+        runpy.run_path(str(ROOT / "space" / "deploy.py"))["space_files"]([], {}, readme)
 
 
 def test_what_goes_wrong_is_said_in_one_sentence(hub: HubServer, tmp_path: Path) -> None:
