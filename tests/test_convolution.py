@@ -39,6 +39,20 @@ def test_gradients_are_torch_s(ours: type[nn.Module], kernel: int, padding: int,
         torch.testing.assert_close(a.float(), b, rtol=0.02, atol=0.02 * b.abs().max().item())
 
 
+@pytest.mark.parametrize("ours", [Conv2d, ConvTranspose2d])
+def test_a_frozen_layer_passes_the_same_gradient_on(ours: type[nn.Module]):
+    torch.manual_seed(0)
+    layer = ours(6, 10, 4, 2, 1, bias=False).requires_grad_(False)
+    x = torch.randn(3, 6, 2, 2) if layer.transposed else torch.randn(3, 6, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        way, mine = gradients(layer, x)
+    assert "_Convolution" in way
+    theirs = ours.__base__.forward(layer, x.requires_grad_())
+    (theirs * torch.linspace(-1, 1, theirs.numel()).view(theirs.shape)).sum().backward()
+    for a, b in zip(mine[:2], (theirs, x.grad), strict=True):
+        torch.testing.assert_close(a.float(), b, rtol=0.02, atol=0.02 * b.abs().max().item())
+
+
 def test_where_torch_is_fast_it_is_asked():
     layer = Conv2d(6, 10, 4, 2, 1)
     assert "_Convolution" not in gradients(layer, torch.randn(3, 6, 4, 4))[0]  # float32
