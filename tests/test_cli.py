@@ -64,6 +64,8 @@ def test_a_folder_is_mirrored_and_results_are_not_taken_for_pictures(album: Path
     assert read_photo("out/deep.colorized.png").bits == 16
     assert cli.main(["album", "--model", model]) == 0
     assert cli.main(["album", "--model", model, "--skip-existing"]) == 0
+    given = [str(path) for path in Path("album").rglob("*.[jpg][pni][gf]")]  # as a shell expands it, results of the last time too
+    assert cli.main([*given, "--model", model, "--overwrite"]) == 0
     assert len(files(album / "album")) == 5 + 4
 
 
