@@ -6,6 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from colorgan.hub import read_config
 from colorgan.metrics import markdown_table
 
 DESCRIPTIONS = {
@@ -64,10 +65,12 @@ def write_training_card(folder: Path, record: dict) -> None:
     """Write README.md for a checkpoint folder from the record of its training (its `training.json`)."""
     script = Path(shlex.split(record["command"])[2]).stem  # accelerate launch train/unet.py ...
     kind = "evaluator" if record["config"].get("preset") == "evaluator" else script
-    colourizes = script != "classifier"
+    colourizes = read_config(folder)["_class_name"] != "Classifier"
     dataset = record["config"]["dataset_name"]
     cifar10, hub_id = _is_cifar10(dataset), _hub_id(dataset)
-    description = DESCRIPTIONS[kind] if cifar10 else DESCRIPTIONS[kind].replace("CIFAR-10", f"`{dataset}`")
+    description = DESCRIPTIONS.get(kind, "A network of colorgan, trained by a script of its own")
+    if not cifar10:
+        description = description.replace("CIFAR-10", f"`{dataset}`")
     metadata = ModelCardData(
         license="apache-2.0",
         library_name="colorgan",
@@ -109,7 +112,7 @@ def _training(record: dict) -> str:
     processes, passes = record.get("processes", 1), config.get("gradient_accumulation_steps", 1)
     batch = config["train_batch_size"] * passes * processes
     hardware = record["hardware"] + (f", in {processes} processes" if processes > 1 else "")
-    options = ", ".join(f"{name} {value}" for name, value in shown.items() if value)
+    options = ", ".join(f"{name} {value}" for name, value in shown.items() if value is not None and value is not False)
     return f"""## Training
 
 ```
@@ -117,7 +120,7 @@ def _training(record: dict) -> str:
 ```
 
 {images["training"]} images of `{config["dataset_name"]}` ({images["grey_removed"]} exactly grey ones were left out), \
-{record["steps"]} steps of {batch} images, {record["seconds"] / 60:.0f} minutes on \
+{record["steps"]} steps of {batch} images, {max(1, round(record["seconds"] / 60))} min on \
 {hardware}. Hyper-parameters: {options}.
 
 On the {images["validation"]} validation images, after step {record["figures"].get("step", record["steps"])}: \

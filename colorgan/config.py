@@ -1,6 +1,7 @@
 """Options of the training scripts: dataclasses whose fields become command line flags of the same names."""
 
 import argparse
+import math
 import types
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -9,9 +10,14 @@ from typing import Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 Config = TypeVar("Config", bound="TrainingConfig")
 
 
-def option(default, help: str, secret: bool = False):
-    """A dataclass field with a help text for the command line; a secret is never shown or recorded."""
-    return field(default=default, repr=not secret, metadata={"help": help, "secret": secret})
+def option(default, help: str, least: float | None = None, below: float = math.inf, secret: bool = False):
+    """A dataclass field with a help text for the command line; a secret is never shown or recorded.
+
+    Numbers are from `least` to `below`, which is not allowed itself; `least` is 1 of whole numbers, or else 0.
+    """
+    return field(
+        default=default, repr=not secret, metadata={"help": help, "least": least, "below": below, "secret": secret}
+    )
 
 
 @dataclass
@@ -22,7 +28,7 @@ class TrainingConfig:
     output_dir: Path = option(Path("runs/model"), "folder for the checkpoint, samples and training states")
     preset: str = option("default", "a set of hyper-parameters; other flags override it")
     dataset_name: str = option("uoft-cs/cifar10", "Hub id or folder of an image data set")
-    resolution: int = option(32, "side in pixels to which images are scaled and cropped")
+    resolution: int = option(32, "side in pixels to which images are scaled and cropped", least=16)
     validation_split: Literal["random", "hue"] = option("random", "how a tenth of the images is chosen for validation")
     # hyper-parameters
     train_batch_size: int = option(128, "images per process and forward pass")
@@ -30,9 +36,11 @@ class TrainingConfig:
     num_train_epochs: int = option(20, "passes over the training images")
     max_train_steps: int | None = option(None, "optimizer steps, instead of --num_train_epochs")
     learning_rate: float = option(2e-3, "peak learning rate")
-    lr_warmup_steps: int = option(200, "optimizer steps over which the rate rises, before it falls as a cosine")
-    ema_decay: float = option(0.999, "decay of the moving average of the weights, which is what is kept")
-    seed: int = option(0, "of weights, split, order, flips and noise")
+    lr_warmup_steps: int = option(
+        200, "optimizer steps over which the rate rises, before it falls as a cosine", least=0
+    )
+    ema_decay: float = option(0.999, "decay of the moving average of the weights, which is what is kept", below=1)
+    seed: int = option(0, "of weights, split, order, flips and noise", least=0, below=2**32)
     # performance
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = option("auto", "auto: bf16 where the hardware has it")
     compile: bool = option(False, "torch.compile the networks: slow to begin, then faster steps on a GPU")
@@ -52,16 +60,20 @@ class TrainingConfig:
     overwrite_card: bool = option(False, "replace the model card even if it was edited on the Hub")
 
     def __post_init__(self) -> None:
-        for item in fields(self):  # every whole number counts something, but for the seed and the warm-up
-            value = getattr(self, item.name)
-            if type(value) is int and value < 1 and item.name not in ("seed", "lr_warmup_steps"):
-                raise ValueError(f"--{item.name} must be at least 1, not {value}.")
-            if item.name.endswith("learning_rate") and not value > 0:
+        for item in fields(self):
+            value, below = getattr(self, item.name), item.metadata["below"]
+            if type(value) not in (int, float):
+                continue
+            least = item.metadata["least"]
+            if least is None:
+                least = 1 if type(value) is int else 0
+            if not least <= value < below:
+                limit = "" if below == math.inf else f" and less than {below}"
+                raise ValueError(f"--{item.name} must be at least {least}{limit}, not {value}.")
+            if item.name.endswith("learning_rate") and value == 0:
                 raise ValueError(f"--{item.name} must be more than 0, not {value}.")
-        if self.resolution < 16:
-            raise ValueError(f"--resolution must be at least 16, not {self.resolution}.")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"--seed is from 0 to 4294967295, not {self.seed}.")
+        if self.resolution < 32 and self.train_batch_size == 1:  # of which BatchNorm would see a single position
+            raise ValueError(f"--train_batch_size must be at least 2 with a --resolution of {self.resolution}, not 1.")
 
     def record(self) -> dict[str, int | float | str | bool | None]:
         """The options by name, to be kept and shown: in plain types, and without secrets."""

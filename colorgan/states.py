@@ -15,6 +15,14 @@ class TrainingError(RuntimeError):
     """Training cannot begin or go on; the message says why in one sentence."""
 
 
+def make_folder(folder: Path) -> None:
+    """Make an output folder before there is anything to lose. Raises `TrainingError` if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"--output_dir {folder} cannot be made: {error.strerror}.") from error
+
+
 def save_state(accelerator: Accelerator, output_dir: Path, step: int, limit: int) -> None:
     """Write a training state; it gets its name only when whole, and then all but the newest `limit` go."""
     final = output_dir / f"checkpoint-{step:06d}"
@@ -86,4 +94,5 @@ def is_finished(folder: Path) -> bool:
 
 
 def _states(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", p.name))
+    states = [path for path in folder.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    return sorted(states, key=lambda path: int(path.name.removeprefix("checkpoint-")))

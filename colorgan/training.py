@@ -31,7 +31,7 @@ from colorgan.figure import save_grid
 from colorgan.hub import Checkpoint
 from colorgan.models import Generator
 from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, publish
-from colorgan.states import Attributes, TrainingError, find_state, last_state, load_state, save_state
+from colorgan.states import Attributes, TrainingError, find_state, last_state, load_state, make_folder, save_state
 from colorgan.validation import evaluate_generator, interpolate
 
 # a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
@@ -58,11 +58,13 @@ class Run:
         )
         self.device = self.accelerator.device
         self.resume_folder = find_state(config.resume_from_checkpoint, config.output_dir)
-        if not self.resume_folder and (others := last_state(config.output_dir)):
+        newest = last_state(config.output_dir)
+        if newest and not (self.resume_folder and self.resume_folder.samefile(newest)):
             raise TrainingError(
-                f"{others} is a training state of another run: go on from it with --resume_from_checkpoint latest, or "
-                "give another --output_dir."
+                f"{newest} is a training state of another run, or a later one of this: go on from it with "
+                "--resume_from_checkpoint latest, or give another --output_dir."
             )
+        make_folder(config.output_dir)
         self.step = 0  # optimizer steps done
         self.seconds = 0.0  # of training, over all resumed parts
         self.history: list[dict[str, float]] = []  # figures of each validation
@@ -250,8 +252,7 @@ class Run:
             return None
         share = 1.0
         if self.accelerator.is_main_process:
-            with self.accelerator.autocast():
-                share = interpolate(Generator.from_pretrained(start), model, self.validation, colorfulness)
+            share = interpolate(Generator.from_pretrained(start), model, self.validation, colorfulness)
         return self.validate(model, step, share=share)
 
     def _set_learning_rate(self) -> None:

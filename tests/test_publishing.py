@@ -1,5 +1,6 @@
 """The training scripts and the Hub: the data set comes from there, the checkpoint goes there, tokens stay here."""
 
+import json
 import os
 import re
 import shlex
@@ -167,12 +168,15 @@ def card_of(folder: Path, dataset_name: str, script: str = "train/unet.py") -> M
         "seconds": 60,
         "hardware": "1 CPU thread",
     }
+    name = "Classifier" if "classifier" in script else "Generator"
+    (folder / "config.json").write_text(json.dumps({"_class_name": name}))
     write_training_card(folder, record)
     return ModelCard.load(folder / "README.md")
 
 
 def test_a_card_is_written_wherever_the_script_lies(tmp_path: Path):
     assert card_of(tmp_path, "uoft-cs/cifar10", "/home/me/My Projects/train/cgan.py").text.startswith("# colorgan cgan")
+    assert card_of(tmp_path, "uoft-cs/cifar10", "mine.py").text.startswith("# colorgan mine\n\nA network of colorgan")
 
 
 def test_a_card_names_the_data_of_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,10 +22,12 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
+from colorgan.config import TrainingConfig
 from colorgan.data import ImageSet
 from colorgan.metrics import colorfulness
 from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.script import fastest_precision
+from colorgan.training import Run
 from colorgan.validation import colorize_all, interpolate
 
 ROOT = Path(__file__).parent.parent
@@ -98,7 +101,7 @@ def test_the_commands_of_readme_leave_checkpoints(command: list[str], images: Pa
     record = json.loads((folder / "training.json").read_text())
     assert record["finished"]
     assert [figures["step"] for figures in record["validation"]] == [1, 2]
-    assert f"{' '.join(command[:3])} --output_dir" in (folder / "README.md").read_text(encoding="utf-8")
+    assert f"{' '.join(command[:-1])} " in (folder / "README.md").read_text(encoding="utf-8")
     if folder.name == "classifier":
         assert 0 <= record["figures"]["test_top1"] <= 100
         assert isinstance(Classifier.from_pretrained(folder), Classifier)
@@ -190,6 +193,11 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
           "--generator", tmp_path / "nogan/generator", "--critic", tmp_path / "nogan/critic")  # fmt: skip
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "alone/model.safetensors")
+    # resumed though it is finished, it obeys what is new
+    more = [*common, "--resume_from_checkpoint", "latest", "--colorfulness", "0.01"]
+    assert "The critic stage was finished before." in train("nogan", tmp_path / "nogan", images, *more)
+    share = json.loads((tmp_path / "nogan" / "training.json").read_text())["figures"]["share"]
+    assert share < 1
 
 
 def test_a_gan_moves_back_to_the_colours_that_are_enough(images: Path, tmp_path: Path):
@@ -262,6 +270,8 @@ def test_a_killed_run_resumes_bit_for_bit_in_mid_epoch(images: Path, tmp_path: P
     (tmp_path / "killed" / "checkpoint-000999.partial").mkdir()  # what a kill in mid-save leaves
     printed = train("cgan", tmp_path / "killed", images, *options, "--resume_from_checkpoint", "latest")
     assert f"Resumed from {states[-1]}" in printed
+    record = json.loads((tmp_path / "killed" / "training.json").read_text())
+    assert [figures["step"] for figures in record["validation"]] == [4, 8, 12, 16, 17]  # those from before as well
     assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "killed/model.safetensors")
     for whole in state_files(tmp_path / "whole/checkpoint-000017"):
         assert same_weights(whole, tmp_path / "killed/checkpoint-000017" / whole.name)
@@ -318,6 +328,42 @@ def test_a_stopped_joint_stage_keeps_the_same_step(images: Path, tmp_path: Path)
     assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "resumed/model.safetensors")
 
 
+def test_a_critic_that_had_won_when_it_was_killed_ends_where_it_would_have(images: Path, tmp_path: Path):
+    options = ["--stage", "critic", "--generator", "unet", "--critic_accuracy", 0, "--critic_steps", 9]
+    options += ["--validation_steps", 2, "--checkpointing_steps", 2, "--discriminator_width", 8]
+    train("nogan", tmp_path / "whole", images, *options)
+    state = tmp_path / "whole" / "critic" / "checkpoint-000002"
+    train("nogan", tmp_path / "resumed", images, *options, "--resume_from_checkpoint", state)
+    weights = "critic/model.safetensors"
+    assert same_weights(tmp_path / "whole" / weights, tmp_path / "resumed" / weights)
+
+
+def test_the_learning_rates_rise_and_fall_as_a_cosine():
+    rates = {"generator": 1.0, "critic": 0.5}
+    optimizers = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], rate) for rate in rates.values()]
+    plan = SimpleNamespace(config=TrainingConfig(lr_warmup_steps=3), max_steps=103, _optimizers=optimizers)
+    for step, factor in ((0, 1 / 4), (2, 3 / 4), (3, 1), (53, 0.5), (102, 0.00025)):
+        plan.step = step
+        Run._set_learning_rate(plan)
+        seen = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+        assert seen == pytest.approx([rate * factor for rate in rates.values()], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("unet", ["--weight_decay 10"]),
+        ("cgan", ["--lambda_l1 100", "--discriminator_learning_rate 1e-6", "--beta2 0.9"]),
+        ("classifier", ["--label_smoothing 0.9"]),
+    ],
+)
+def test_a_recipe_does_what_it_is_told(images: Path, tmp_path: Path, script: str, told: list[str]):
+    for options in ("", *told):
+        train(script, tmp_path / options, images, "--max_train_steps", 3, "--lr_warmup_steps", 0, *options.split())
+        same = same_weights(tmp_path / "model.safetensors", tmp_path / options / "model.safetensors")
+        assert same == (not options), options
+
+
 def test_gradients_accumulate_for_both_networks(images: Path, tmp_path: Path):
     train("cgan", tmp_path / "run", images, "--max_train_steps", 3, "--gradient_accumulation_steps", 2)
     for name in ("optimizer.bin", "optimizer_1.bin"):
@@ -368,10 +414,21 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0)
     assert "name that --stage as well" in refusal("nogan", *here, "--resume_from_checkpoint", tmp_path)
     assert "--resolution must be at least 16, not 8." in refusal("unet", *here, "--resolution", 8)
-    assert "--learning_rate must be more than 0" in refusal("unet", *here, "--learning_rate", "-1")
-    assert "--seed is from 0" in refusal("unet", *here, "--seed", "-1")
-    (tmp_path / "run" / "checkpoint-000007").mkdir(parents=True)
-    assert "checkpoint-000007 is a training state of another run" in refusal("unet", *here)
+    assert "--learning_rate must be more than 0" in refusal("unet", *here, "--learning_rate", "0")
+    assert "--seed must be at least 0 and less than 4294967296, not -1." in refusal("unet", *here, "--seed", "-1")
+    assert "--ema_decay must be at least 0 and less than 1, not 1.5." in refusal("unet", *here, "--ema_decay", "1.5")
+    assert "--lambda_l1 must be at least 0, not nan." in refusal("cgan", *here, "--lambda_l1", "nan")
+    assert "--train_batch_size must be at least 2" in refusal(
+        "unet", *here, "--resolution", 16, "--train_batch_size", 1
+    )
+    assert "tells 10 classes apart, and the images have 2" in refusal("classifier", *here, "--teacher", "classifier")
+    assert "--stage all has no use for it" in refusal("nogan", *here, "--critic", "critic")
+    (tmp_path / "file").touch()
+    assert "file cannot be made: File exists." in refusal("unet", *here, "--output_dir", tmp_path / "file")
+    for step in (7, 1_000_000):
+        (tmp_path / "run" / f"checkpoint-{step:06d}").mkdir(parents=True)
+    for state in ([], ["--resume_from_checkpoint", tmp_path / "run" / "checkpoint-000007"]):  # the later would be lost
+        assert "checkpoint-1000000 is a training state of another run" in refusal("unet", *here, *state)
     shutil.rmtree(tmp_path / "run")
     assert "not of --stage critic" in refusal("nogan", *here, "--stage", "critic", "--push_to_hub")
     assert not list(tmp_path.glob("run/checkpoint-*"))

@@ -53,10 +53,10 @@ class CGANConfig(TrainingConfig):
     lambda_l1: float = option(15.0, "weight of the L1 term beside the adversarial one")
     learning_rate: float = option(5e-4, "peak learning rate of the generator")
     discriminator_learning_rate: float = option(5e-4, "peak learning rate of the discriminator")
-    beta1: float = option(0.5, "of both Adam optimizers")
-    beta2: float = option(0.99, "of both Adam optimizers")
+    beta1: float = option(0.5, "of both Adam optimizers", below=1)
+    beta2: float = option(0.99, "of both Adam optimizers", below=1)
     colorfulness: float | None = option(
-        None, "of the truth's that is enough: weights move back towards --generator's as far as that allows"
+        None, "share of the truth's that is enough: weights move back towards --generator's as far as that allows"
     )
 
     def __post_init__(self) -> None:

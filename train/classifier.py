@@ -19,6 +19,7 @@ from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import DatasetError, ImageSet, load_images, shift
 from colorgan.models import Classifier
 from colorgan.script import run_script
+from colorgan.states import TrainingError
 from colorgan.training import Run
 
 PRESETS = {
@@ -37,7 +38,7 @@ class ClassifierConfig(TrainingConfig):
     classifier: str | None = option(None, "checkpoint to begin from, instead of random weights")
     teacher: str | None = option(None, "checkpoint to learn from, instead of the labels")
     weight_decay: float = option(0.05, "of AdamW")
-    label_smoothing: float = option(0.1, "share of the target spread over all classes")
+    label_smoothing: float = option(0.1, "share of the target spread over all classes", below=1)
 
 
 def main(config: ClassifierConfig) -> None:
@@ -46,11 +47,12 @@ def main(config: ClassifierConfig) -> None:
     if batches.images.labels is None:
         raise DatasetError(f"{config.dataset_name} has no column label, which a classifier needs.")
 
+    classes = int(batches.images.labels.max()) + 1
     if config.classifier:
-        classifier = Classifier.from_pretrained(config.classifier)
+        classifier = pretrained(config.classifier, classes)
     else:
-        classifier = Classifier(int(batches.images.labels.max()) + 1, config.width, config.architecture)
-    teacher = Classifier.from_pretrained(config.teacher).to(run.device) if config.teacher else None
+        classifier = Classifier(classes, config.width, config.architecture)
+    teacher = pretrained(config.teacher, classes).to(run.device) if config.teacher else None
     average = run.average(classifier)
     optimizer = torch.optim.AdamW(
         classifier.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -75,6 +77,16 @@ def main(config: ClassifierConfig) -> None:
         run.end_step(loss=loss)
 
     run.finish(average, run.history[-1] | test_accuracy(average, run) if run.accelerator.is_main_process else None)
+
+
+def pretrained(name: str, classes: int) -> Classifier:
+    """A checkpoint that knows as many classes as the images have; `TrainingError` if it does not."""
+    classifier = Classifier.from_pretrained(name)
+    if classifier.head.out_features != classes:
+        raise TrainingError(
+            f"{name} tells {classifier.head.out_features} classes apart, and the images have {classes}."
+        )
+    return classifier
 
 
 def test_accuracy(classifier: Classifier, run: Run) -> dict[str, float]:

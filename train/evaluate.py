@@ -1,4 +1,4 @@
-"""Measure colourizers on a data set, beside grey and beside the images' mean colour; write tables and pictures.
+"""Measure colourizers on a data set at 32x32, beside grey and the images' mean colour; write tables and pictures.
 
 python train/evaluate.py --models unet cgan nogan --dataset_name uoft-cs/cifar10 --output_dir runs/evaluation
 
@@ -25,6 +25,7 @@ from colorgan.figure import save_grid
 from colorgan.hub import CheckpointError, bundled_generators, locate
 from colorgan.metrics import FIGURES, grey_baseline, markdown_table
 from colorgan.models import Generator
+from colorgan.states import TrainingError, make_folder
 from colorgan.strips import one_core_threads
 from colorgan.validation import colorize_all
 
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(argv)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        make_folder(options.output_dir)
         generators = {name: Generator.from_pretrained(name) for name in options.models}
         evaluator = None if options.figure else Evaluator(device, options.inception_weights)
         images = load_images(options.dataset_name, options.split)
@@ -57,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
             save_sheet(options, name, rows[name])
         if options.update_cards:
             update_cards(options, record, images, rows)
-    except (CheckpointError, DatasetError, ValueError) as error:
+    except (CheckpointError, DatasetError, TrainingError, ValueError) as error:
         sys.exit(f"evaluate.py: {error}")
 
 
@@ -186,6 +188,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="which images the comparison shows")
     parser.add_argument("--update_cards", action="store_true", help="write the figures into bundled cards and README")
     options = parser.parse_args(argv)
+    for name in {"grey", "mean", "truth"} & set(options.models):
+        parser.error(f"{name} is a row of every table: give the folder as ./{name}.")
     for name in ("max_images", "rows"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, not {getattr(options, name)}.")

@@ -35,13 +35,13 @@ class NoGANConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/nogan"), "folder for the checkpoint and one folder for each stage")
     stage: Literal["all", "generator", "critic", "joint"] = option("all", "which stage to run")
     generator: str | None = option(None, "checkpoint the first stage that is run begins from")
-    critic: str | None = option(None, "checkpoint the joint stage begins from, when it is run alone")
+    critic: str | None = option(None, "checkpoint the joint stage begins from, when that is run alone")
     classifier: str = option("classifier", "checkpoint whose features the first stage compares")
     architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of the generator's first stage")
     discriminator_width: int = option(32, "channels of the critic's first stage")
     lambda_feature: float = option(0.1, "weight of the feature loss beside L1")
-    lambda_l1: float = option(10.0, "weight of the L1 term in the joint stage")
+    lambda_l1: float = option(10.0, "weight of L1 and the feature loss beside the adversarial one in the joint stage")
     # stage 1 obeys --num_train_epochs and --learning_rate
     critic_steps: int = option(1500, "most optimizer steps of stage 2")
     critic_accuracy: float = option(95.0, "per cent on validation images at which the critic has won")
@@ -50,13 +50,16 @@ class NoGANConfig(TrainingConfig):
     joint_learning_rate: float = option(2e-4, "peak learning rate of stage 3")
     critic_threshold: float = option(1.4, "stage 3 heeds the critic only while its loss is below this (guessing: 1.39)")
     colorfulness: float | None = option(
-        None, "of the truth's that is enough: weights move back towards stage 1's as far as that allows"
+        None, "share of the truth's that is enough: weights move back towards stage 1's as far as that allows"
     )
+    validation_steps: int = option(250, "optimizer steps between validations, one of which the joint stage keeps")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.stage == "all" and self.resume_from_checkpoint not in (None, "latest"):
             raise ValueError("A training state is of one stage: name that --stage as well, or resume from 'latest'.")
+        if self.critic and self.stage != "joint":
+            raise ValueError(f"--critic is what --stage joint begins from: --stage {self.stage} has no use for it.")
         if self.push_to_hub and self.stage not in ("all", "joint"):
             raise ValueError(f"--push_to_hub publishes the result of the joint stage, not of --stage {self.stage}.")
 
@@ -64,7 +67,10 @@ class NoGANConfig(TrainingConfig):
 def main(config: NoGANConfig) -> None:
     folders = {stage: config.output_dir / stage for stage in ("generator", "critic", "joint")}
     for stage in folders if config.stage == "all" else (config.stage,):
-        if config.resume_from_checkpoint == "latest" and is_finished(folders[stage]):
+        more = stage == "joint" and last_state(folders[stage])  # it may have more steps now, or less colour
+        if config.resume_from_checkpoint == "latest" and is_finished(folders[stage]) and not more:
+            if PartialState().is_main_process:
+                print(f"The {stage} stage was finished before.")
             continue
         if stage == "generator":
             run = train_generator(stage_config(config, stage), config.generator)
@@ -156,7 +162,7 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
 def train_critic(config: NoGANConfig, start: str) -> Run:
     """Stage 2: the generator's colours are made once, and a binary classifier learns to tell them from true ones."""
 
-    @torch.no_grad()
+    @torch.no_grad()  # of telling the validation images from what stage 1 made of them, which is made below
     def accuracy(critic: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
         right = 0
         for truth, generated in zip(validation.images.split(500), validation_generated.split(500), strict=True):
@@ -167,9 +173,8 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
     run = Run(config, evaluate=accuracy)
     batches = run.load_data()
     generator = Generator.from_pretrained(start)
-    with run.accelerator.autocast():
-        training_generated = colorize_all(generator, batches.images.images)
-        validation_generated = colorize_all(generator, run.validation.images)
+    training_generated = colorize_all(generator, batches.images.images)
+    validation_generated = colorize_all(generator, run.validation.images)
     batches.images.images = torch.cat([batches.images.images, training_generated], dim=1)  # truth and output together
 
     critic = Discriminator(width=config.discriminator_width)
@@ -177,6 +182,12 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
     optimizer = torch.optim.Adam(critic.parameters(), config.critic_learning_rate, (0.5, 0.99), fused=True)
     critic, optimizer = run.prepare(critic, optimizer)
 
+    def won(figures: dict[str, float] | None) -> bool:
+        regular = figures and figures["step"] % config.validation_steps == 0  # not measured because it was stopped
+        return bool(regular) and figures["accuracy"] >= config.critic_accuracy
+
+    if any(map(won, run.history)):  # just before it was killed
+        run.stop_early()
     critic.train()
     for pair, _ in run.steps(batches):
         truth, generated = pair.chunk(2, dim=1)
@@ -187,8 +198,7 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
             run.accelerator.backward(loss)
             optimizer.step()
             optimizer.zero_grad()
-        figures = run.end_step(critic=loss)
-        if figures and figures["accuracy"] >= config.critic_accuracy:
+        if won(run.end_step(critic=loss)):
             run.stop_early()
     run.finish(average)
     return run
@@ -228,8 +238,9 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
             optimizer_g.step()
             optimizer_g.zero_grad()
         run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
-    faded = run.interpolate(best, start, config.colorfulness, run.best and run.best["step"])
-    run.finish(best if run.best else average, faded or run.best)  # there is none if it was stopped before
+    result = best if run.best else average  # stopped before it was validated, it has no best step yet
+    paler = run.interpolate(result, start, config.colorfulness, run.best and run.best["step"])
+    run.finish(result, paler or run.best)
     return run
 
 

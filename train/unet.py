@@ -51,7 +51,8 @@ def main(config: UNetConfig) -> None:
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
 
-    teachers = [Generator.from_pretrained(name).to(run.device) for name in (config.teachers or "").split(",") if name]
+    names = [name.strip() for name in (config.teachers or "").split(",")]
+    teachers = [Generator.from_pretrained(name).to(run.device) for name in names if name]
     generator = new_generator(config.generator, config.architecture, config.width)
     average = run.average(generator)
     optimizer = torch.optim.AdamW(

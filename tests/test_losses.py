@@ -1,0 +1,40 @@
+"""The losses: which verdict each side of the game wants, and values worked out by hand."""
+
+import pytest
+import torch
+
+from colorgan.losses import RECONSTRUCTION, discriminator_loss, feature_loss, generator_loss
+from colorgan.models import Classifier
+
+
+@pytest.mark.parametrize("kind", ["bce", "hinge"])
+def test_each_side_of_the_game_wants_its_own_verdict(kind: str):
+    real, generated = torch.full((2, 1, 4, 4), 3.0), torch.full((2, 1, 4, 4), -3.0)
+    assert discriminator_loss(kind, real, generated) < discriminator_loss(kind, generated, real)
+    assert generator_loss(kind, real) < generator_loss(kind, generated)
+
+
+def test_losses_of_guessing():
+    logits = torch.zeros(1, 1, 1, 1)
+    assert discriminator_loss("bce", logits, logits).item() == pytest.approx(1.3863, abs=1e-4)
+    assert generator_loss("bce", logits).item() == pytest.approx(0.6931, abs=1e-4)
+    assert discriminator_loss("hinge", logits, logits).item() == 2
+    assert generator_loss("hinge", logits).item() == 0
+
+
+def test_reconstruction_losses_of_an_error_of_a_tenth():
+    zero, tenth = torch.zeros(1, 2, 1, 1), torch.full((1, 2, 1, 1), 0.1)
+    losses = {name: loss(zero, tenth).item() for name, loss in RECONSTRUCTION.items()}
+    expected = {"mse": 0.01, "l1": 0.1, "huber": 0.1 - 0.05 / 2}
+    assert losses == pytest.approx(expected)
+
+
+def test_the_feature_loss_is_relative_to_each_stages_features(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    classifier = Classifier(width=8).eval()
+    lightness, predicted, chroma = torch.rand(2, 1, 32, 32), torch.rand(2, 2, 32, 32), torch.rand(2, 2, 32, 32)
+    before, features = feature_loss(classifier, lightness, predicted, chroma), classifier.features
+    monkeypatch.setattr(classifier, "features", lambda *inputs: [10 * each for each in features(*inputs)])
+    assert feature_loss(classifier, lightness, predicted, chroma).item() == pytest.approx(before.item(), rel=1e-4)
+    assert before > 0
+    assert feature_loss(classifier, lightness, chroma, chroma) == 0
