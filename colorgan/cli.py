@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import json
 import os
 import sys
 import warnings
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from colorgan import __version__
 from colorgan.colorizer import Colorizer
-from colorgan.hub import CheckpointError, locate, push
+from colorgan.hub import CheckpointError, locate, push, read_config
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.plan import Job, plan
 from colorgan.render import render
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. The same command with --skip-existing goes on from here.", file=sys.stderr)
+        print("Interrupted.", file=sys.stderr)
         return 130
 
 
@@ -95,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _colorize(arguments: list[str]) -> int:
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     _check(parser, options)
-    names_a_file = options.output and not os.path.isdir(options.output)
+    names_a_file = options.output and not options.output.endswith(os.sep) and not os.path.isdir(options.output)
     suffix = Path(options.output).suffix[1:].lower() if names_a_file else ""
     if options.format and suffix in FORMATS and FORMATS[suffix] != FORMATS[options.format]:
         parser.error(f"--format {options.format} and --output {options.output} say two things: leave one out.")
@@ -109,16 +108,23 @@ def _colorize(arguments: list[str]) -> int:
     if not jobs:
         parser.error(f"There are no pictures in {', '.join(options.inputs)}.")
     failures, planned = [], len(jobs)
+
+    def exists(job: Job) -> bool:
+        return job.target != "-" and os.path.exists(job.target)
+
     if options.skip_existing:
-        jobs = [job for job in jobs if not os.path.exists(job.target)]
+        jobs = [job for job in jobs if not exists(job)]
     elif not options.overwrite:
-        failures = [
-            f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if os.path.exists(job.target)
-        ]
-        jobs = [job for job in jobs if not os.path.exists(job.target)]
+        failures = [f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if exists(job)]
+        jobs = [job for job in jobs if not exists(job)]
     _say(failures)
     if jobs:
-        failures += (failed := _run(options, jobs, file_format))
+        try:
+            failures += (failed := _run(options, jobs, file_format))
+        except KeyboardInterrupt:
+            if not options.overwrite:
+                print("The same command with --skip-existing goes on from here.", file=sys.stderr)
+            raise
         _say(failed)
     if failures and planned > 1:
         print(f"{len(failures)} of {planned} pictures were not colourized.", file=sys.stderr)
@@ -136,7 +142,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error(f"--batch-size is at least 1, not {options.batch_size}.")
     try:
         torch.zeros(1, device=options.device).item()
-    except (RuntimeError, AssertionError):  # the latter where torch was built without CUDA
+    except (RuntimeError, AssertionError, ImportError):  # the latter two where torch was built without it
         parser.error(f"There is no device {options.device} here: leave --device out, or give cpu.")
 
 
@@ -149,9 +155,12 @@ def _run(options: argparse.Namespace, jobs: list[Job], file_format: str) -> list
     """Colourize all jobs with reading, network and writing overlapped; gives a sentence for each that failed."""
     colorizer = Colorizer.from_pretrained(options.model, device=options.device)
 
+    # read here: Ctrl-C does not reach a thread that waits for a pipe
+    given = sys.stdin.buffer.read() if sys.stdin and any(job.source == "-" for job in jobs) else b""
+
     def read(job: Job) -> Photo:
         if job.source == "-":
-            return read_photo(io.BytesIO(sys.stdin.buffer.read()), name="Standard input")
+            return read_photo(io.BytesIO(given), name="Standard input")
         return read_photo(job.source, name=job.source)
 
     def write(job: Job, photo: Photo, chroma: Tensor) -> None:
@@ -180,6 +189,8 @@ def _run(options: argparse.Namespace, jobs: list[Job], file_format: str) -> list
 def _write_to_stdout(pixels: np.ndarray, photo: Photo, kind: str, quality: int) -> None:
     file = io.BytesIO()  # a pipe cannot be gone back in, as TIFF wants
     write_photo(file, pixels, photo, file_format=kind, quality=quality)
+    if sys.stdout is None:
+        raise PhotoError("Standard output is closed: let --output name a file.")
     try:
         sys.stdout.buffer.write(file.getvalue())
         sys.stdout.flush()
@@ -197,8 +208,8 @@ def _info(arguments: list[str]) -> int:
     )
     name = parser.parse_args(arguments).model
     folder = locate(name)
+    config = read_config(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         with safe_open(folder / "model.safetensors", framework="pt") as file:
             parameters = sum(int(np.prod(file.get_slice(key).get_shape())) for key in file.keys())  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:

@@ -57,7 +57,7 @@ class Checkpoint(
         Raises `CheckpointError` unless the folder's config.json is of this class and every weight fits.
         """
         folder = locate(name, revision=revision, local_files_only=local_files_only)
-        config = _read_config(folder)
+        config = read_config(folder)
         written_by = config.pop("_class_name", None)
         if written_by != cls.__name__:
             raise CheckpointError(
@@ -65,7 +65,13 @@ class Checkpoint(
             )
         try:
             model = cls(**config)
-            model.load_state_dict(load_file(folder / "model.safetensors"))
+            weights = load_file(folder / "model.safetensors")
+            for key, wanted in model.state_dict().items():  # load_state_dict would convert whatever comes
+                if key in weights and weights[key].is_floating_point() != wanted.is_floating_point():
+                    raise TypeError(f"{key} is of type {weights[key].dtype}")
+                if key in weights and not weights[key].isfinite().all():
+                    raise ValueError(f"{key} has values that are infinite or not a number")
+            model.load_state_dict(weights)
         except (TypeError, ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())[:200]
             raise CheckpointError(
@@ -106,7 +112,7 @@ def bundled_names() -> list[str]:
 
 def bundled_generators() -> list[str]:
     """Short names of the bundled checkpoints that colourize, the U-Net first."""
-    names = [name for name in bundled_names() if _read_config(BUNDLED / name)["_class_name"] == "Generator"]
+    names = [name for name in bundled_names() if read_config(BUNDLED / name)["_class_name"] == "Generator"]
     return sorted(names, key=lambda name: (name != "unet", name))
 
 
@@ -115,10 +121,11 @@ def locate(name: str | Path, *, revision: str | None = None, local_files_only: b
 
     A Hub id may carry its revision, as in `owner/name@v1`. Raises `CheckpointError`.
     """
+    is_folder = isinstance(name, Path) and name.is_dir()  # a path means that folder, though it be called unet
     name = str(name)
-    if name in bundled_names():
+    if name in bundled_names() and not is_folder:
         return BUNDLED / name
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         require(Path(name), [file for file in FILES if not (Path(name) / file).is_file()])
         return Path(name)
     repo_id, _, tag = name.partition("@")
@@ -132,7 +139,7 @@ def locate(name: str | Path, *, revision: str | None = None, local_files_only: b
     return pull(repo_id, tag or revision, local_files_only=local_files_only)
 
 
-def _read_config(folder: Path) -> dict:
+def read_config(folder: Path) -> dict:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
@@ -198,8 +205,11 @@ def push(
             source = Path(temporary) / type(source).__name__
         elif str(source) not in bundled_names() and not Path(source).is_dir():
             raise CheckpointError(f"There is no folder {source}: give a checkpoint folder, such as runs/unet.")
-        folder = locate(source)
-        _check_whole(folder)
+        folder = locate(Path(source) if Path(source).is_dir() else source)
+        try:
+            _check_whole(folder)
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(f"{temporary}/", "")) from error
         files = {name: (folder / name).read_bytes() for name in PUBLISHED if (folder / name).is_file()}
     repo_id = create(repo_id, private=private, token=token, revision=revision)
     if "README.md" in files:
@@ -217,12 +227,10 @@ def push(
 def _check_whole(folder: Path) -> None:
     """Load strictly, by the class that config.json names, and see that the card is text."""
     kinds = {kind.__name__: kind for kind in Checkpoint.__subclasses__()}
-    written_by = _read_config(folder).get("_class_name")
+    written_by = str(read_config(folder).get("_class_name", ""))
     if written_by not in kinds:
         raise CheckpointError(f"{folder} is a checkpoint of {written_by or 'another program'}, not of colorgan.")
-    state = kinds[written_by].from_pretrained(folder).state_dict()
-    if not all(weight.isfinite().all() for weight in state.values()):
-        raise CheckpointError(f"{folder.name} has weights that are infinite or not a number: it is not published.")
+    kinds[written_by].from_pretrained(folder)
     try:
         card = folder / "README.md"
         if card.is_file():
@@ -265,7 +273,7 @@ def _upload(
 
 def _published_card(card: bytes, repo_id: str, revision: str | None) -> bytes:
     """The card as the Hub shows it: its first snippet loads from there, and its last line tells edits apart."""
-    text = _split_card(card.decode("utf-8"))[0]
+    text = _split_card(card.decode("utf-8-sig"))[0]
     name = f"{repo_id}@{revision}" if revision else repo_id
     text = re.sub(r'(\.from_pretrained\(")[^"]*(?=")', lambda match: match[1] + name, text, count=1)
     return f"{text}\n{MARK.format(digest=_digest(text))}\n".encode()

@@ -90,8 +90,10 @@ def is_temporary(error: BaseException | None) -> bool:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether the Hub is there and says no: a cached copy would hide that."""
+    """Whether the Hub is there and says no: a cached copy would hide that. A token that ran out hides nothing."""
     if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
+        if error.response.status_code == 401 and not isinstance(error, errors.RepositoryNotFoundError):
+            return False
         return 400 <= error.response.status_code < 500 and not is_temporary(error)
     return isinstance(error, errors.HFValidationError)
 
@@ -124,7 +126,7 @@ def reason(error: BaseException) -> str:
         status = error.response.status_code
         return {
             401: "the Hub does not know this token",
-            403: "the token in use has no right to write there",
+            403: "the token in use has no right to do that",
             412: "others kept changing it at the same time",
             429: "the Hub asks for fewer requests (HTTP 429); try again later",
         }.get(status, f"the Hub answers with HTTP {status}" + ("; try again later" if status >= 500 else ""))

@@ -7,7 +7,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
 from huggingface_hub.hf_api import ModelInfo
 
 from colorgan.remote import ANSWER, HUB_ERRORS, download, is_damaged, is_refusal, patiently, reason, within
@@ -90,8 +90,11 @@ def require(name: str | Path, missing: list[str]) -> None:
 
 
 def clean_token(token: str | None) -> str | None:
-    """A token as it was pasted, without the white space; anything else in it would show up in the client's errors."""
+    """A token as it was pasted, without the white space; anything else in it would show up in the client's errors.
+
+    Without one, that of `hf auth login` or HF_TOKEN is used, and looked at here.
+    """
     token = token.strip() if token else None
-    if token and not re.fullmatch("[!-~]+", token):
+    if not re.fullmatch("[!-~]*", token or get_token() or ""):
         raise CheckpointError("The token has characters that no token has: copy it again from the Hub's settings.")
     return token

@@ -57,7 +57,7 @@ def _card(models: list[str], readable: Mapping[str, Collection[str]], readme: st
     on_hub = [name for name in models if name not in bundled_names()]
     files = {name: [file for file in PRELOADED if file in readable.get(name, ())] for name in on_hub}
     card.data.models = list(dict.fromkeys(name.partition("@")[0] for name in on_hub)) or None
-    # a build reads neither private models nor branches
+    # a build reads neither private or gated models nor branches
     preloaded = [f"{name} {','.join(files[name])}" for name in on_hub if "@" not in name and files[name]]
     card.data.preload_from_hub = preloaded or None
     return str(card)
@@ -74,7 +74,7 @@ def deploy(space: str, models: list[str], *, private: bool = False) -> str:
             if name not in bundled_names():
                 repo, _, revision = name.partition("@")
                 info = patiently(partial(api.model_info, repo, revision=revision or None, timeout=ANSWER))
-                if not info.private:
+                if not info.private and not info.gated:
                     readable[name] = [sibling.rfilename for sibling in info.siblings]
             Generator.from_pretrained(name)  # raises what the Space would
         doing = f"The Space {space}"

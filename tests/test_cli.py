@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_a_folder_is_mirrored_and_results_are_not_taken_for_pictures(album: Path
     assert read_photo("out/deep.colorized.png").bits == 16
     assert cli.main(["album", "--model", model]) == 0
     assert cli.main(["album", "--model", model, "--skip-existing"]) == 0
-    given = [str(path) for path in Path("album").rglob("*.[jpg][pni][gf]")]  # as a shell expands it, results of the last time too
+    given = [str(path) for path in Path("album").rglob("*.[jpg][pni][gf]")]  # as a shell does, results and all
     assert cli.main([*given, "--model", model, "--overwrite"]) == 0
     assert len(files(album / "album")) == 5 + 4
 
@@ -155,6 +156,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         (["album/a.jpg", "-o", "a.gif"], "colorgan does not write gif: let --output end in one of png, jpg"),
         (["album/a.jpg", "-o", "album/notes.txt"], "--output album/notes.txt is a file that exists: give a folder"),
         (["album/a.jpg", "-o", "a.png", "--format", "jpg"], "--format jpg and --output a.png say two things"),
+        (["album", "--device", "hpu"], "There is no device hpu here"),
+        (["x" * 300], "There is no file or folder xxx"),
+        ([""], "There is no file or folder ''."),
         (["album/*.raw"], "There is no file or folder album/*.raw."),
         ([], "the following arguments are required: INPUT"),
     ],
@@ -206,10 +210,16 @@ def test_no_result_takes_the_place_of_another(album: Path, model: str) -> None:
         shutil.copytree("album/sub", folder)
     assert cli.main(["x", "y", "z", "x/b.png", "./x/b.png", "-o", "out", "--model", model]) == 0
     assert len(files(album / "out")) == 6
-    assert cli.main(["x", "y", "z", "-o", "out", "--skip-existing", "--model", model]) == 0
-    assert len(files(album / "out")) == 6
-    assert cli.main(["x/b.png", "x/*.png", "--model", model]) == 0  # the same picture, named twice
+    names = {f"{folder}_{name}.colorized.png" for folder in "xyz" for name in "bc"}
+    assert files(album / "out") == names  # so that other inputs, or another order, mean the same results
+    assert cli.main(["z", "y", "-o", "out", "--skip-existing", "--model", model]) == 0
+    assert files(album / "out") == names
+    twice = ["x/b.png", "x/*.png", str(album / "x" / "b.png")]  # the same picture, and its result
+    for more in ([], ["--overwrite"]):
+        assert cli.main([*twice, "--model", model, *more]) == 0
     assert files(album / "x") == {"b.png", "c.gif", "b.colorized.png"}
+    assert cli.main(["x/b.png", "--model", model, "x/b.colorized.png", "-o", "pictures.png/"]) == 0
+    assert files(album / "pictures.png") == {"b.colorized.png"}
 
 
 def test_what_is_not_taken_over_is_said(album: Path, model: str, capsys) -> None:
@@ -239,3 +249,16 @@ def test_standard_output_is_a_pipe_and_may_close(album: Path, model: str) -> Non
     assert run.stderr == b"Standard output cannot be written: No space left on device.\n"
     assert run.returncode == 1
     assert not Path("-").exists()
+
+
+def test_ctrl_c_ends_the_wait_for_a_pipe(album: Path, model: str) -> None:
+    command = [sys.executable, "-c", "import sys; from colorgan import cli; print(1, flush=True); sys.exit(cli.main())"]
+    with subprocess.Popen(
+        [*command, "-", "--model", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()  # it is imported, and about to read
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert process.stderr.read().endswith(b"Interrupted.\n")

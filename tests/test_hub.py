@@ -81,6 +81,19 @@ def test_missing_and_surplus_weights_are_refused(checkpoint: Path):
             Generator.from_pretrained(checkpoint)
 
 
+def test_weights_that_are_no_numbers_of_such_a_network_are_refused(checkpoint: Path):
+    weights = load_file(checkpoint / "model.safetensors")
+    bias = weights["network.head.bias"]
+    for changed, why in (
+        (bias.to(torch.int8), "is of type torch.int8"),
+        (bias.to(torch.complex64), "is of type torch.complex64"),
+        (bias / 0, "infinite or not a number"),
+    ):
+        save_file(weights | {"network.head.bias": changed}, checkpoint / "model.safetensors")
+        with pytest.raises(CheckpointError, match=f"network.head.bias .*{why}"):
+            Generator.from_pretrained(checkpoint)
+
+
 def test_damaged_files_are_refused(checkpoint: Path):
     path = checkpoint / "model.safetensors"
     whole = path.read_bytes()

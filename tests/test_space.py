@@ -110,10 +110,21 @@ def space(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         assert run.stdout == f"{hub.url}/spaces/user/demo\n"
         return hub.files("spaces", "user/demo")["README.md"]
 
+    hub.commit("models", "user/secret", hub.files("models", MODELS[0]), private=True)
+    run = deploy("--space", "user/second", "--models", "user/secret", f"{MODELS[0]}@main",
+                 **hub.environment(home / "owner", token="hf_write"))  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    second = RepoCard(hub.files("spaces", "user/second")["README.md"].decode()).data
+    assert second.models == ["user/secret", MODELS[0]]
+    assert "preload_from_hub" not in second.to_dict()  # a build reads neither
     card = deployed_card().replace(b"title: colorgan\n", b"title: Grandma's album\npinned: true\n") + b"Of my own.\n"
-    hub.commit("spaces", "user/demo", {"README.md": card})
-    assert deployed_card() == card  # the second time, it is there already
-    assert hub.commits("spaces", "user/demo").count("Deploy the demo of colorgan") == 1
+    hub.commit("spaces", "user/demo", {"README.md": card, "colorgan/old.py": b"", "notes.txt": b"mine"})
+    assert deployed_card() == card
+    assert deployed_card() == card  # the third time, all is there already
+    there = hub.files("spaces", "user/demo")
+    assert "colorgan/old.py" not in there
+    assert there["notes.txt"] == b"mine"
+    assert hub.commits("spaces", "user/demo").count("Deploy the demo of colorgan") == 2
     settings = RepoCard(card.decode()).data
     assert settings.models == MODELS
     assert settings.preload_from_hub == [
