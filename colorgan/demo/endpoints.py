@@ -7,7 +7,7 @@ from typing import Literal
 import gradio as gr
 
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, MAX_SATURATION, RENDER_SIZES, Jobs, title
-from colorgan.demo.visitors import numeric, photo_input, photos_input, refusal
+from colorgan.demo.visitors import numeric, one_of, photo_input, photos_input, refusal
 from colorgan.photo import PhotoError
 from colorgan.view import RENDER_SIZE
 
@@ -36,29 +36,43 @@ def said(function: Callable) -> Callable:
 def model_choice(jobs: Jobs, *more: str, **options: object) -> gr.Radio:
     """Which network; `more` are further choices."""
     choices = [(title(name), name) for name in jobs.models]
-    return gr.Radio([*choices, *more], value=choices[0][1], label="Network", **options)
+    return one_of(gr.Radio([*choices, *more], value=choices[0][1], label="Network", **options))
 
 
 def saturation_choice(**options: object) -> gr.Slider:
     """How strong the colours are."""
     info = "1 is the network's own. Pale colours bear 1.4."
-    return numeric(gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options))
+    return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options)
 
 
 def render_size_choice(**options: object) -> gr.Slider:
     """How large the network sees the photograph."""
     info = "How many pixels the network sees: more is bolder."
-    return numeric(gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options))
+    return gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options)
 
 
 def sample_choice(**options: object) -> gr.Number:
     """Which of the plausible colourings."""
     info = "0 is what the network says; other numbers give other colours where it has to guess."
-    return numeric(gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options))
+    return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options)
+
+
+def seed_choice(**options: object) -> gr.Number:
+    """Which test images."""
+    return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed", **options)
+
+
+def count_choice(**options: object) -> gr.Slider:
+    """How many test images."""
+    return gr.Slider(1, MAX_SAMPLES, 6, step=1, label="Images", **options)
 
 
 def add_endpoints(jobs: Jobs) -> None:
     """/colorize, /colorize_batch, /sample and /compare, with their types; called inside the page's Blocks."""
+
+    def tell(photo: str) -> None:
+        for note in jobs.notes(photo):
+            gr.Info(note)
 
     @said
     def colorize(photo: str, model: str, saturation: float, render_size: int, sample: int) -> str:
@@ -73,7 +87,9 @@ def add_endpoints(jobs: Jobs) -> None:
         Returns:
             The coloured photograph, a file of the same format where colorgan writes it and a PNG otherwise.
         """
-        return str(jobs.colorize(photo, model, saturation, render_size, sample))
+        result = jobs.colorize(photo, model, saturation, render_size, sample)
+        tell(photo)
+        return str(result)
 
     def colorize_batch(
         photos: list[str], model: str, saturation: float, render_size: int
@@ -86,10 +102,12 @@ def add_endpoints(jobs: Jobs) -> None:
             saturation: How strong the colours are; 1 is the network's own, 0 is grey.
             render_size: Shorter side, in pixels, that the network sees; a multiple of 16.
         Returns:
-            A zip file of the coloured photographs, and how many were done, with a sentence for each that failed.
+            A zip file of the coloured photographs, and how many were done, with a sentence for each that failed and for
+            what was not taken over of another.
         """
         for album in jobs.colorize_all(photos, model, saturation, render_size):
-            report = {"done": len(album.pictures), "count": album.count, "failures": album.failures}
+            report = {"done": len(album.pictures), "count": album.count}
+            report |= {"failures": album.failures, "notes": album.notes}
             yield (None if album.archive is None else str(album.archive)), report
 
     def sample(class_name: str, seed: int, count: int) -> tuple[list, list[dict]]:
@@ -115,16 +133,18 @@ def add_endpoints(jobs: Jobs) -> None:
         Returns:
             The photograph in grey and in the colours of every network, each with its name.
         """
-        return [(str(path), name) for path, name in jobs.compare(photo, saturation, render_size)]
+        pictures = jobs.compare(photo, saturation, render_size)
+        tell(photo)
+        return [(str(path), name) for path, name in pictures]
 
     with gr.Row(visible=False):
         photo = photo_input(label="Photograph")
         photos = photos_input(label="Photographs")
-        model, saturation, size = model_choice(jobs), saturation_choice(), render_size_choice()
-        sample_number = sample_choice()
+        model = model_choice(jobs)
+        saturation, size = numeric(saturation_choice()), numeric(render_size_choice())
+        sample_number = numeric(sample_choice())
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
-        seed = numeric(gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed"))
-        count = numeric(gr.Slider(1, MAX_SAMPLES, 6, step=1, label="How many"))
+        seed, count = numeric(seed_choice()), numeric(count_choice())
         coloured, archive = gr.File(label="Coloured photograph"), gr.File(label="Zip file")
         report, figures = gr.JSON(label="Report"), gr.JSON(label="Class and PSNR of each image")
         pictures = gr.Gallery(label="Pictures", format="png")

@@ -1,7 +1,6 @@
 """What the page and the endpoints do, for any number of visitors at once and in bounded memory."""
 
 import hashlib
-import html
 import os
 import tempfile
 import threading
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import gradio as gr
 import torch
 from PIL import Image
 from torch import Tensor
@@ -74,6 +72,7 @@ class Album:
     count: int
     pictures: list[tuple[Path, str]] = field(default_factory=list)  # for the browser, with captions
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was not taken over of a photograph
     archive: Path | None = None
 
     @property
@@ -129,6 +128,11 @@ class Jobs:
         """The photograph without colours, as browsers show it."""
         return self.picture(photo, saturation=0)
 
+    def notes(self, photo: str | None) -> list[str]:
+        """What was not taken over of the photograph, in sentences."""
+        photo = _given(photo)
+        return [f"{Path(photo).name}: {note}" for note in self.photo(photo).notes]
+
     def compare(
         self, photo: str | None, saturation: float = 1.0, render_size: int = RENDER_SIZE, sample: int = 0
     ) -> list[tuple[Path, str]]:
@@ -151,6 +155,7 @@ class Jobs:
                 results.append(self.colorize(photo, model, saturation, render_size))
                 picture = self.picture(photo, model, saturation, render_size)
                 album.pictures.append((picture, results[-1].name))
+                album.notes += self.notes(photo)
             except PhotoError as error:
                 album.failures.append(str(error))
             yield album
@@ -251,10 +256,7 @@ def _written_whole(target: Path) -> Iterator[Path]:
 def _read(photo: str) -> Photo:
     if not Path(photo).exists():
         raise PhotoError(f"{Path(photo).name} has been deleted, as everything here is after an hour: give it again.")
-    result = read_photo(photo, max_pixels=MAX_PIXELS)
-    for note in result.notes:
-        gr.Info(html.escape(f"{Path(photo).name}: {note}"))
-    return result
+    return read_photo(photo, max_pixels=MAX_PIXELS)
 
 
 def _predict(colorizer: Colorizer, photo: Photo, render_size: int, sample: int) -> Tensor:

@@ -48,6 +48,9 @@ CSS = """
 #progress progress, #progress ::-webkit-progress-bar { background: var(--neutral-300); }
 #progress ::-webkit-progress-value { background: var(--primary-600); }
 #progress ::-moz-progress-bar { background: var(--primary-600); }
+#photo .source-selection { position: relative; z-index: 2; }  /* the camera's panel lies over it otherwise */
+#get button { overflow-wrap: anywhere; }  /* a file's name may be long */
+input:is([type=range], [type=radio]):focus-visible { outline: 2px solid var(--primary-600); outline-offset: 2px; }
 .model { border-top: 1px solid var(--border-color-primary); padding-top: 0.8rem; }
 .model table { display: block; overflow-x: auto; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 .model table, .model table * { border: 0 !important; box-shadow: none !important; }
@@ -67,28 +70,45 @@ CSS = """
 JS = """() => {
   const shown = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent);
 
-  // A photograph may be dropped or pasted anywhere on the page, also where another one lies already.
-  const give = (file, tries = 20) => {
-    const input = document.querySelector("#photo input[type=file]");
+  // Photographs may be dropped or pasted anywhere on the page, also where another one lies already.
+  const give = (place, files, tries = 20) => {
+    const input = document.querySelector(`${place} input[type=file]`);
     if (!input) {
-      document.querySelector("#photo button[aria-label='Remove Image']")?.click();
-      if (tries) setTimeout(give, 50, file, tries - 1);
+      const button = (name) => document.querySelector(`${place} button[aria-label='${name}']`);
+      (button("Remove Image") ?? button("Upload file"))?.click();
+      if (tries) setTimeout(give, 50, place, files, tries - 1);
       return;
     }
-    const files = new DataTransfer();
-    files.items.add(file);
-    input.files = files.files;
+    const given = new DataTransfer();
+    files.forEach((file) => given.items.add(file));
+    input.files = given.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
-  const taken = (event, files) => {
-    if (!files?.length || !shown("#photo")) return;
+  const taken = (event, list) => {
+    if (!list?.length) return;
     event.preventDefault();
     event.stopPropagation();
-    give(files[0]);
+    const files = [...list];
+    if (shown("#photos")) return give("#photos", files);
+    if (!shown("#photo")) document.querySelector("button[role=tab]").click();
+    give("#photo", files.slice(0, 1));
   };
   document.addEventListener("paste", (event) => taken(event, event.clipboardData?.files), true);
   document.addEventListener("drop", (event) => taken(event, event.dataTransfer?.files), true);
-  document.addEventListener("dragover", (event) => shown("#photo") && event.preventDefault());
+  document.addEventListener("dragover", (event) => event.preventDefault());
+
+  // A picture that the browser does not know, such as a TIFF, and a demo that was started anew: both are said.
+  document.addEventListener("error", ({ target }) => {
+    if (target.closest?.("#photo")) target.alt = "Your browser cannot show this format; the coloured one it can.";
+  }, true);
+  const begun = window.gradio_config.app_id;
+  const check = async () => {
+    const now = await fetch("gradio_api/app_id").then((answer) => answer.json(), () => null);
+    if (now && now.app_id !== begun) document.querySelector("#head p").textContent =
+      "The demo was started anew: please reload the page and give your photograph again.";
+  };
+  document.addEventListener("visibilitychange", check);
+  document.addEventListener("click", check);
 
   // The divider moves with the arrow keys as well, and both pictures say what they are.
   const move = (handle, step) => {
@@ -104,6 +124,13 @@ JS = """() => {
     document.querySelectorAll("#before-after img").forEach((image, i) => {
       const text = i ? "After: with colours" : "Before: in grey";
       if (image.alt !== text) image.alt = text;
+    });
+    document.querySelectorAll("#give button.gallery-item").forEach((button) => {
+      const name = button.querySelector("img")?.src.match(/([^/]+)\\.\\w+$/)?.[1];
+      if (name && !button.ariaLabel) button.ariaLabel = `Example: ${name}`;
+    });
+    document.querySelectorAll("#photos button[aria-label='common.upload']").forEach((button) => {
+      button.ariaLabel = "Add photographs";
     });
     const handle = document.querySelector("#before-after [data-testid=slider]");
     if (!handle || handle.tabIndex === 0) return;

@@ -11,16 +11,18 @@ from PIL import Image
 from colorgan.demo.about import about
 from colorgan.demo.endpoints import (
     add_endpoints,
+    count_choice,
     in_queue,
     model_choice,
     render_size_choice,
-    said,
     sample_choice,
     saturation_choice,
+    seed_choice,
 )
-from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, Album, Jobs, title
+from colorgan.demo.jobs import ALL_CLASSES, Album, Jobs, title
 from colorgan.demo.look import HEADER
-from colorgan.demo.visitors import MAX_FILES, numeric, photo_input, photos_input
+from colorgan.demo.visitors import MAX_FILES, photo_input, photos_input, typed
+from colorgan.photo import PhotoError
 
 ALL_MODELS = "all, side by side"
 EXAMPLES = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg")
@@ -64,18 +66,26 @@ def example_photos(folder: Path) -> list[str]:
 def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
     before_after = str(jobs.grey(examples[0])), str(jobs.picture(examples[0]))
 
-    @said
     def show(
         photo: str | None, model: str, saturation: float, render_size: int, sample: int
     ) -> tuple[gr.Component, ...]:
-        """What the slider, the gallery and the download button become; without a photograph, the first example's."""
+        """What the notice, slider, gallery and download button become; without a photograph, the first example's."""
         photo = photo or examples[0]
-        if model == ALL_MODELS:
-            pictures = [(str(path), name) for path, name in jobs.compare(photo, saturation, render_size, sample)]
-            return gr.ImageSlider(visible=False), gr.Gallery(pictures, visible=True), gr.DownloadButton(visible=False)
-        settings = model, saturation, render_size, sample
-        slider = gr.ImageSlider((str(jobs.grey(photo)), str(jobs.picture(photo, *settings))), visible=True)
-        return slider, gr.Gallery(visible=False), _download(jobs.colorize(photo, *settings))
+        settings = saturation, render_size, sample
+        slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
+        download = gr.DownloadButton(visible=False)
+        try:
+            if model == ALL_MODELS:
+                pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
+                gallery = gr.Gallery(pictures, visible=True)
+            else:
+                before_after = str(jobs.grey(photo)), str(jobs.picture(photo, model, *settings))
+                slider = gr.ImageSlider(before_after, visible=True)
+                download = _download(jobs.colorize(photo, model, *settings))
+            sentences = jobs.notes(photo)
+        except PhotoError as error:  # nothing of the photograph before it stays
+            sentences = [str(error)]
+        return gr.HTML(_paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
 
     with gr.Row(elem_id="photo-tab"):
         with gr.Column(scale=2, min_width=300, elem_id="give"):
@@ -91,6 +101,7 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
             gr.Examples([[path] for path in examples], photo, label="Or try one of these", api_visibility="private")
             gr.Markdown(CREDIT, elem_classes="small")
         with gr.Column(scale=3, min_width=300, elem_id="get"):
+            notice = gr.HTML(visible=False, elem_classes="notice")
             slider = gr.ImageSlider(
                 before_after,
                 format="png",
@@ -103,18 +114,19 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
             with gr.Group():
                 model = model_choice(jobs, ALL_MODELS, visible=len(jobs.models) > 1)
                 with gr.Row():
-                    saturation = saturation_choice(min_width=220)
-                    size = render_size_choice(min_width=220)
-                sample = sample_choice()
+                    saturation = typed(saturation_choice(min_width=220))
+                    size = typed(render_size_choice(min_width=220))
+                sample = typed(sample_choice())
             with gr.Row():
                 another = gr.Button("Another one", scale=1)
                 download = _download(jobs.colorize(examples[0]))
-    another.click(lambda sample: (sample or 0) + 1, sample, sample, api_visibility="private", queue=False)
+    photo.change(lambda: 0, None, sample, api_visibility="private", queue=False)
+    another.click(lambda sample: sample + 1, sample, sample, api_visibility="private", queue=False)
     gr.on(
         [photo.change, model.change, saturation.change, size.change, sample.change],
         show,
         [photo, model, saturation, size, sample],
-        [slider, gallery, download],
+        [notice, slider, gallery, download],
         trigger_mode="always_last",  # while a slider is dragged, only its last value counts
         show_progress_on=[slider, gallery],
         **PRIVATE,
@@ -127,10 +139,17 @@ def _album_tab(jobs: Jobs) -> None:
         photos: list[str], model: str, saturation: float, render_size: int
     ) -> Iterator[tuple[str, gr.Gallery, gr.DownloadButton]]:
         """How far it is, the pictures so far, and at last the zip file."""
-        for album in jobs.colorize_all(photos, model, saturation, render_size):
-            pictures = [(str(path), name) for path, name in album.pictures]
-            download = _download(album.archive) if album.archive else gr.DownloadButton(visible=False)
-            yield _progress(album), gr.Gallery(pictures, visible=bool(pictures)), download
+        nothing = gr.Gallery(visible=False), gr.DownloadButton(visible=False)
+        if not photos:
+            yield _progress(None), *nothing
+            return
+        try:
+            for album in jobs.colorize_all(photos, model, saturation, render_size):
+                pictures = [(str(path), name) for path, name in album.pictures]
+                download = _download(album.archive) if album.archive else gr.DownloadButton(visible=False)
+                yield _progress(album), gr.Gallery(pictures, visible=bool(pictures)), download
+        except gr.Error as error:  # nothing of the photographs before them stays
+            yield _paragraphs([error.message]), *nothing
 
     with gr.Row(elem_id="album-tab"):
         with gr.Column(scale=2, min_width=300):
@@ -142,7 +161,7 @@ def _album_tab(jobs: Jobs) -> None:
             )
             with gr.Group():
                 model = model_choice(jobs, visible=len(jobs.models) > 1)
-                saturation, size = saturation_choice(), render_size_choice()
+                saturation, size = typed(saturation_choice()), typed(render_size_choice())
             again = gr.Button("Colourize again")
         with gr.Column(scale=3, min_width=300):
             progress = gr.HTML(_progress(None), elem_id="progress")
@@ -151,10 +170,11 @@ def _album_tab(jobs: Jobs) -> None:
                 label="Coloured", columns=3, visible=False, buttons=["download"], elem_id="album", **GALLERY
             )
     gr.on(
-        [photos.upload, again.click],
+        [photos.change, again.click],
         show,
         [photos, model, saturation, size],
         [progress, gallery, download],
+        trigger_mode="always_last",  # more may come while the first are worked on
         show_progress_on=progress,
         **PRIVATE,
         **in_queue("album"),
@@ -167,8 +187,11 @@ def _progress(album: Album | None) -> str:
     ended = album.done == album.count
     said = f"{len(album.pictures)} of {album.count} photographs are coloured{'.' if ended else ' ...'}"
     bar = f'<progress value="{album.done}" max="{album.count}" aria-label="Progress"></progress>'
-    failures = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in album.failures)
-    return f'<p role="status">{said}</p>{bar}' + (f"<ul>{failures}</ul>" if failures else "")
+    return f'<p role="status">{said}</p>{bar}{_paragraphs(album.failures + album.notes)}'
+
+
+def _paragraphs(sentences: list[str]) -> str:
+    return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
 
 
 def _download(file: Path) -> gr.DownloadButton:
@@ -191,13 +214,13 @@ def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
     )
     with gr.Row(elem_id="sample-controls"):
         class_name = gr.Dropdown([ALL_CLASSES], value=ALL_CLASSES, label="Class", min_width=140)
-        count = numeric(gr.Slider(1, MAX_SAMPLES, 6, step=1, label="Images", min_width=140))
-        seed = numeric(gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**53, min_width=100))
+        count = typed(count_choice(min_width=140))
+        seed = typed(seed_choice(min_width=100))
         others = gr.Button("Show others", variant="primary", min_width=100)
     missing = gr.Markdown(visible=False, elem_classes="notice")
     columns = len(jobs.models) + 2
     gallery = gr.Gallery(label="Test images", columns=columns, buttons=[], elem_id="samples", **GALLERY)
-    others.click(lambda seed: (seed or 0) + 1, seed, seed, api_visibility="private", queue=False)
+    others.click(lambda seed: seed + 1, seed, seed, api_visibility="private", queue=False)
     gr.on(
         [tab.select, class_name.change, count.change, seed.change],
         show,

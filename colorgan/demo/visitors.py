@@ -50,14 +50,43 @@ def uploaded(path: str | None) -> str:
 
 
 def numeric(component: Numeric) -> Numeric:
-    """The slider or number field, which now refuses what is no number; an empty number field stays None."""
-    usual = component.preprocess
+    """The slider or number field, which now refuses in a sentence of ours; an empty number field stays None."""
+    usual, least, most = component.preprocess, component.minimum, component.maximum
 
     def preprocess(value: object) -> float | None:
-        empty = value is None and isinstance(component, gr.Number)
-        finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-        if not empty and not finite:
+        if value is None and isinstance(component, gr.Number):
+            return None
+        if not isinstance(value, int | float) or not math.isfinite(value):
             raise refusal(f"{component.label} is a number, not {value!r:.50}.")
+        if not least <= value <= most:
+            raise refusal(f"{component.label} is from {least} to {most}, not {value}.")
+        return usual(value)
+
+    component.preprocess = preprocess
+    return component
+
+
+def typed(component: Numeric) -> Numeric:
+    """The slider or number field for somebody who is typing: the nearest number that can be meant, or the default."""
+    usual, default, least, step = component.preprocess, component.value, component.minimum, component.step
+
+    def preprocess(value: object) -> float | None:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            value = default
+        value = min(max(value, least), component.maximum)
+        return usual(least + step * round((value - least) / step) if isinstance(component, gr.Slider) else value)
+
+    component.preprocess = preprocess
+    return component
+
+
+def one_of(component: gr.Radio) -> gr.Radio:
+    """The radio buttons, which now refuse in a sentence of ours what is none of their choices."""
+    usual, choices = component.preprocess, [value for _, value in component.choices]
+
+    def preprocess(value: object) -> object:
+        if value not in choices:
+            raise refusal(f"{component.label} is one of {', '.join(choices)}, not {value!r:.50}.")
         return usual(value)
 
     component.preprocess = preprocess
