@@ -26,7 +26,7 @@ Source, Result = TypeVar("Source"), TypeVar("Result")
 
 
 class Colorizer:
-    """A generator and what a photograph needs around it."""
+    """A generator, which is put into evaluation mode and on the device, and what a photograph needs around it."""
 
     def __init__(self, generator: Generator, device: torch.device | str | None = None):
         if device is None:
@@ -110,7 +110,7 @@ class Colorizer:
     ) -> Iterator[Image.Image]:
         """Colourize pictures one after another, in order; reading, network and rendering overlap.
 
-        Memory is bounded: only a batch and what the threads work on are held. Raises `colorgan.PhotoError` at the
+        Memory is bounded: only two batches and what the threads work on are held. Raises `colorgan.PhotoError` at the
         first picture that cannot be read.
         """
 
@@ -134,7 +134,7 @@ class Colorizer:
         if generator is not None:
             light = draw_light(generator)
             inputs = [relight(lightness[None], light)[0] for lightness in inputs]
-        return next(self._predict_batch([inputs]))
+        return next(self._predict_batch([inputs])).clone()  # a tensor that may be written to
 
     @torch.inference_mode()
     def predict_chroma(self, lightness: Tensor) -> Tensor:

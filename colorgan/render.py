@@ -1,5 +1,7 @@
 """Colour put onto a photograph's lightness: strip by strip on all cores, so that memory and time stay small."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,8 +20,13 @@ def render(photo: Photo, chroma: Tensor, *, saturation: float = 1.0, bits: int =
     """The photograph in the colours of chroma (2, h, w), in [-1, 1] as `Colorizer.predict` gives them.
 
     Gives sRGB (H, W, 3), or (H, W, 4) with the photo's alpha, of uint8 or, for `bits` 16, uint16. `saturation`
-    multiplies the chroma; where that leaves sRGB, it shrinks at constant lightness and hue (`color.lab_to_rgb`).
+    multiplies the chroma; where that leaves sRGB, it shrinks at constant lightness and hue (`color.lab_to_rgb`). Raises
+    ValueError for other bits, and for a saturation that is negative, infinite or not a number.
     """
+    if bits not in (8, 16):
+        raise ValueError(f"A picture has 8 or 16 bits, not {bits}.")
+    if not 0 <= saturation < math.inf:
+        raise ValueError(f"The saturation is from 0 (grey), and 1 is the network's own; not {saturation}.")
     lightness = torch.from_numpy(photo.lightness)
     guided = on_one_core(guide_chroma, chroma.cpu() * (110 * saturation), lightness)
     height, width = lightness.shape

@@ -96,7 +96,7 @@ def _limit(size: tuple[int, int], longer: int) -> tuple[int, int]:
 
 def _place(placed: Tensor, chroma: Tensor, guide: Tensor, rounds: int) -> Tensor:
     """A first guess (1, 2, H, W) at the colours of chroma (1, 2, h, w), spread up to edges of guide (1, 1, H, W)."""
-    steps = 2 * round(guide.shape[-2] / chroma.shape[-2])
+    steps = 2 * min(round(large / small) for large, small in zip(guide.shape[-2:], chroma.shape[-2:], strict=True))
     placed = _back_project(placed, chroma)
     neighbours = _diffusion_weights(guide)
     for _ in range(rounds):

@@ -1,5 +1,6 @@
 """What a network sees of a photograph: its lightness, made small, with the contrast of a fresh print, in some light."""
 
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +26,8 @@ def network_inputs(photo: Photo, render_size: RenderSize | None = None) -> list[
     A faded one is seen with more contrast than it has.
     """
     sizes = RENDER_SIZE if render_size is None else render_size
-    if isinstance(sizes, int):
+    if not isinstance(sizes, Sequence):
+        sizes = operator.index(sizes)  # of numpy as well
         sizes = (OVERVIEW, sizes) if sizes > OVERVIEW else (sizes,)
     if not sizes:
         raise ValueError("There is no render size: give a multiple of 16, such as 32, or several.")
@@ -56,7 +58,7 @@ def unfade(inputs: list[Tensor]) -> list[Tensor]:
     finest = max(inputs, key=Tensor.numel)
     top, left = (side // 8 for side in finest.shape[-2:])
     inner = finest[..., top : finest.shape[-2] - top, left : finest.shape[-1] - left]
-    low, high = torch.quantile(inner, torch.tensor([0.01, 0.99])).tolist()
+    low, high = torch.quantile(inner, torch.tensor([0.01, 0.99], dtype=inner.dtype)).tolist()
     if high - low >= CONTRAST:
         return inputs
     gain = min(MOST_GAIN, CONTRAST / max(high - low, 1e-6))

@@ -4,15 +4,21 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; read when torch is imported
 
+import atexit
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+if "HF_DATASETS_CACHE" not in os.environ:  # read when datasets is imported: the user's own stays as it is
+    os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="colorgan-datasets-")
+    atexit.register(shutil.rmtree, os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
 
 import pytest
 import skimage

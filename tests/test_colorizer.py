@@ -51,6 +51,14 @@ def test_lightness_is_the_inputs_within_8_bit_rounding(colorizer: Colorizer, nam
     assert (grey == grey[..., :1]).all()
 
 
+def test_a_mirrored_picture_has_mirrored_colours(colorizer: Colorizer) -> None:
+    torch.manual_seed(0)
+    lightness = torch.rand(1, 1, 40, 56) * 2 - 1
+    chroma, mirrored = colorizer.predict_chroma(lightness), colorizer.predict_chroma(lightness.flip(-1))
+    assert chroma.abs().mean() > 0.01
+    assert torch.allclose(mirrored.flip(-1), chroma, atol=1e-5)
+
+
 def test_samples_differ_in_their_colours_alone() -> None:
     colorizer, pixels = Colorizer.from_pretrained("cgan"), skimage.data.coffee()  # the colour of a cup is a guess
     samples = colorizer.colorize(pixels, num_samples=3, seed=1)

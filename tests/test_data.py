@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from skimage import color, data
 
-from colorgan.data import Batches, DatasetError, ImageSet, is_grey, load_images, mean_hue, split_indices
+from colorgan.data import Batches, DatasetError, ImageSet, is_grey, load_images, mean_hue, shift, split_indices
 
 CIFAR10 = os.environ.get("COLORGAN_CIFAR10")
 needs_cifar10 = pytest.mark.skipif(not CIFAR10, reason="COLORGAN_CIFAR10 names no folder with CIFAR-10")
@@ -177,3 +177,29 @@ def test_cifar10_as_published():
     rest, removed = images.without_grey()
     assert len(rest) == 10_000 - removed
     assert 100 < removed < 130
+
+
+def test_a_shift_moves_every_image_alike_and_mirrors_what_comes_in():
+    torch.manual_seed(0)
+    rgb, moves = torch.rand(2, 3, 32, 32), set()
+    for _ in range(20):
+        moved = shift(rgb)
+        places = [
+            (y, x) for y in range(-4, 5) for x in range(-4, 5)
+            if torch.equal(moved[..., 4 + y : 28 + y, 4 + x : 28 + x], rgb[..., 4:28, 4:28])
+        ]  # fmt: skip
+        ((y, x),) = places
+        padded = torch.nn.functional.pad(rgb, (4, 4, 4, 4), mode="reflect")
+        assert torch.equal(moved, padded[..., 4 - y : 36 - y, 4 - x : 36 - x])
+        moves.add((y, x))
+    assert len(moves) > 10
+
+
+def test_processes_flip_their_images_independently(coffee: ImageSet):
+    flips = []
+    for process in range(2):
+        batches = Batches(coffee, 40, seed=0, process_index=process, num_processes=2)
+        rgb, labels = batches[0]
+        flips.append(((rgb * 255).round() != coffee.images[labels]).flatten(1).any(1))
+    assert 5 < flips[0].sum() < 35
+    assert not torch.equal(*flips)

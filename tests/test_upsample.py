@@ -6,6 +6,7 @@ import skimage.data
 import torch
 import torch.nn.functional as F
 
+from colorgan import upsample
 from colorgan.color import lab_to_rgb, rgb_to_lab
 from colorgan.upsample import guide_chroma, shrink, upsample_chroma
 
@@ -80,3 +81,14 @@ def test_pictures_smaller_than_the_grid(size: tuple[int, int]) -> None:
     chroma = upsample_chroma(torch.full((2, 32, 48), 3.0), torch.full(size, 50.0))
     assert chroma.shape == (2, *size)
     assert torch.allclose(chroma, torch.tensor(3.0), atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(2000, 4), (4, 2000)])
+def test_a_thin_strip_takes_no_more_rounds_than_a_square(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds, diffuse = [], upsample._diffuse
+    monkeypatch.setattr(upsample, "_diffuse", lambda *arguments: rounds.append(1) or diffuse(*arguments))
+    seen = shrink(torch.rand(1, 2, *size), tuple(min(side, 768) for side in size))[0]  # as the network sees it
+    assert upsample_chroma(seen, torch.rand(size) * 100).shape == (2, *size)
+    assert len(rounds) <= 16
