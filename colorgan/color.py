@@ -94,7 +94,8 @@ def out_of_gamut(linear: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
 def gamut_scale(lightness: Tensor, ab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
     """The largest factor in [0, 1], (..., H, W), that brings the ab of every pixel into sRGB at its L and hue.
 
-    Bisection in 12 steps: ab is at most 128 or so, and 1/4096 of that is far below an 8-bit step.
+    Bisection in 12 steps: ab ends up to 1/4096 of what it was short of the edge. For the networks' ab, 128 or so at
+    most, that is far below an 8-bit step; multiplied by a saturation of ten or more, it may be one.
     """
     scale = torch.zeros_like(lightness.squeeze(-3))
     for step in (0.5**k for k in range(1, 13)):

@@ -1,8 +1,11 @@
 """Reading and writing pictures: every mode, format and orientation against a reference; damage; what is kept."""
 
+import base64
 import io
 import random
 import struct
+import threading
+import warnings
 import zlib
 
 import numpy as np
@@ -10,10 +13,11 @@ import pytest
 import skimage.data
 import tifffile
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from colorgan.color import rgb_to_lab
 from colorgan.photo import Photo, PhotoError, read_photo, write_photo
+from colorgan.photo.decode import open_picture
 
 HEIGHT, WIDTH = 33, 47
 ORIENTATION = 0x0112
@@ -122,6 +126,15 @@ def key_chunk(*values: int) -> bytes:
     return struct.pack(">I", len(data)) + b"tRNS" + data + struct.pack(">I", zlib.crc32(b"tRNS" + data))
 
 
+# 10 bits, 3 by 2 pixels, from libavif
+DEEP_AVIF = base64.b64decode(
+    "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAADrbWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAAAAAAAOcGl0bQ"
+    "AAAAAAAQAAAB5pbG9jAAAAAEQAAAEAAQAAAAEAAAETAAAAJwAAAChpaW5mAAAAAAABAAAAGmluZmUCAAAAAAEAAGF2MDFDb2xvcgAAAABqaXBycAAA"
+    "AEtpcGNvAAAAFGlzcGUAAAAAAAAAAwAAAAIAAAAQcGl4aQAAAAADCgoKAAAADGF2MUOBIEAAAAAAE2NvbHJuY2x4AAIAAgAGgAAAABdpcG1hAAAAAA"
+    "AAAAEAAQQBAoMEAAAAL21kYXQSAAoIOAQrWBAQNIAyGReCYwTDDDDPIIQAkD2Pt+6Mdh9USdXieOA="
+)
+
+
 def palette_picture() -> Image.Image:
     return Image.fromarray(RGB).quantize(40)
 
@@ -221,6 +234,7 @@ EXACT = {
     "gif": (saved(palette_picture(), "GIF"), np.array(palette_picture().convert("RGB")), None, 8),
     "webp lossless": (saved(Image.fromarray(RGBA), "WEBP", lossless=True, exact=True), RGB, ALPHA, 8),
     "ppm": (saved(Image.fromarray(RGB), "PPM"), RGB, None, 8),
+    "jpeg 2000 16-bit grey": (saved(Image.fromarray(DEEP[..., 0]), "JPEG2000"), DEEP[..., 0], None, 16),
 }
 LOSSY = {
     "jpeg": saved(Image.fromarray(RGB), "JPEG"),
@@ -317,7 +331,7 @@ def test_orientation_agrees_with_pillow_and_is_not_written(kind: str, orientatio
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_written_pictures_keep_what_their_format_can_hold(kind: str, dtype: type, tmp_path) -> None:
     exif = Image.Exif()
-    exif[0x010F], exif[0x8769] = "a camera", {0x829A: 0.01}
+    exif[0x010F], exif[0x8769], exif[0x8825] = "a camera", {0x829A: 0.01, 0x9286: b"odd"}, {1: "N"}
     source = saved(Image.fromarray(RGBA), "PNG", dpi=(300, 150), exif=exif)
     photo = read_photo(io.BytesIO(source))
     pixels = RGBA.astype(dtype) * dtype(1 if dtype is np.uint8 else 257)
@@ -326,8 +340,8 @@ def test_written_pictures_keep_what_their_format_can_hold(kind: str, dtype: type
     image = Image.open(tmp_path / f"out.{kind}")
     assert again.bits == (16 if dtype is np.uint16 and kind in ("png", "tiff") else 8)
     assert image.getexif()[0x010F] == "a camera"
-    if again.bits == 8 or kind == "png":  # 16-bit TIFFs keep the main tags only
-        assert image.getexif().get_ifd(0x8769)[0x829A] == pytest.approx(0.01)
+    assert image.getexif().get_ifd(0x8769)[0x829A] == pytest.approx(0.01)
+    assert image.getexif().get_ifd(0x8825)[1] == "N"
     if kind != "webp":  # which has no place for it
         assert again.dpi == pytest.approx((300, 150), abs=0.1)
     if kind != "jpg":
@@ -335,6 +349,34 @@ def test_written_pictures_keep_what_their_format_can_hold(kind: str, dtype: type
     if kind in ("png", "tiff"):  # both lossless
         assert np.abs(again.lightness - photo.lightness).max() < 1e-4
     assert list(tmp_path.iterdir()) == [tmp_path / f"out.{kind}"]
+
+
+def test_exif_says_nothing_that_is_not_true_of_the_result(tmp_path) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x829A: 0.01, 0xA001: 65535, 0xA002: WIDTH, 0xA003: HEIGHT, 0xA005: 700}  # 0xA005 is a place
+    photo = read_photo(io.BytesIO(saved(Image.fromarray(RGB), "JPEG", exif=exif)))
+    write_photo(tmp_path / "out.jpg", RGB, photo)
+    folder = Image.open(tmp_path / "out.jpg").getexif().get_ifd(0x8769)
+    assert folder == {0x829A: pytest.approx(0.01), 0xA001: 1}  # sRGB
+
+
+@pytest.mark.parametrize(("tag", "folder_is_kept"), [(0x927C, True), (0x9286, False)])  # the maker's and user's notes
+def test_exif_that_is_too_long_for_a_jpeg_keeps_the_main_tags(tag: int, folder_is_kept: bool, tmp_path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x8769] = "a camera", {0x829A: 0.01, tag: bytes(66000)}
+    write_photo(tmp_path / "out.jpg", RGB, read_photo(io.BytesIO(saved(Image.fromarray(RGB), "PNG", exif=exif))))
+    kept = Image.open(tmp_path / "out.jpg").getexif()
+    assert kept[0x010F] == "a camera"
+    assert (0x829A in kept.get_ifd(0x8769)) == folder_is_kept
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_resolution_turns_with_the_picture_and_is_not_made_up(kind: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = saved(Image.fromarray(RGB), kind, exif=exif, dpi=(300, 150))
+    assert read_photo(io.BytesIO(turned)).dpi == pytest.approx((150, 300), abs=0.1)
+    assert read_photo(io.BytesIO(saved(Image.fromarray(RGB), kind))).dpi is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 4), (900, 700, 3), (3, 2, 4)])
@@ -411,6 +453,17 @@ def test_other_profiles_go_through_colour_management() -> None:
         assert np.abs(photo.lightness - lightness_of(pixels)).max() < 3e-4
 
 
+def test_a_grey_profile_that_leads_to_lab_is_left_to_colour_management() -> None:
+    curve, white = b"curv" + bytes(8), b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    tags = struct.pack(">4sII", b"kTRC", 156, 12) + struct.pack(">4sII", b"wtpt", 168, 20)
+    head = struct.pack(">I4sI4s4s4s", 188, b"lcms", 0x02400000, b"scnr", b"GRAY", b"Lab ") + bytes(12) + b"acsp"
+    head = (head + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)).ljust(128, b"\0")
+    profile = head + struct.pack(">I", 2) + tags + curve + white
+    photo = read_photo(io.BytesIO(saved(Image.fromarray(GREY), "PNG", icc_profile=profile)))
+    assert not photo.notes
+    assert np.abs(photo.lightness - GREY / 2.55).max() < 0.5  # the values are L
+
+
 def test_planes_with_lzw_are_read_at_8_bits_and_said_so() -> None:
     photo = read_photo(io.BytesIO(tiff_lzw(DEEP, planes=True)))
     assert (photo.bits, photo.notes) == (8, ["Its 16 bits were read as 8."])
@@ -451,6 +504,58 @@ def test_only_the_first_of_several_pictures_is_taken_and_said_so() -> None:
     gif = read_photo(io.BytesIO(saved(frames[0], "GIF", save_all=True, append_images=frames[1:])))
     assert gif.notes == ["Only the first of its 3 frames was taken."]
     assert np.abs(gif.lightness - lightness_of(GREY)).max() < 3e-4
+    opened = Image.open(io.BytesIO(saved(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    opened.seek(1)
+    second = read_photo(opened)
+    assert second.notes == ["Only number 2 of its 3 frames was taken."]
+    assert np.abs(second.lightness - lightness_of(255 - GREY)).max() < 3e-4
+
+
+def test_lost_bits_are_said() -> None:
+    values = b" ".join(str(value).encode() for value in DEEP.flat)
+    for data in (b"P6 47 33 65535\n" + DEEP.astype(">u2").tobytes(), b"P3 47 33 65535\n" + values):
+        assert read_photo(io.BytesIO(data)).notes == ["Its 16 bits were read as 8."]
+    assert read_photo(io.BytesIO(DEEP_AVIF)).notes == ["Its 10 bits were read as 8."]
+    assert read_photo(io.BytesIO(LOSSY["avif"])).notes == []
+
+
+def test_colour_jpeg_2000_of_more_than_8_bits_is_refused(tmp_path) -> None:
+    data = bytearray(LOSSY["jpeg 2000"])
+    start = data.index(b"\xff\x4f\xff\x51") + 42
+    data[start : start + 9 : 3] = bytes([11] * 3)
+    (tmp_path / "deep.jp2").write_bytes(data)
+    for source in (tmp_path / "deep.jp2", io.BytesIO(data), Image.open(tmp_path / "deep.jp2")):
+        with pytest.raises(PhotoError, match=r"a JPEG 2000 of 12 bits, .*: save it as PNG or TIFF\.$"):
+            read_photo(source)
+
+
+def test_a_png_with_a_long_text_is_read() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("history", "a" * 2_000_000, zip=True)
+    data = saved(Image.fromarray(RGB), "PNG", pnginfo=text)
+    assert np.abs(read_photo(io.BytesIO(data)).lightness - lightness_of(RGB)).max() < 3e-4
+
+
+def test_threads_leave_warnings_as_they_were(monkeypatch) -> None:
+    before = list(warnings.filters)
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+
+    def slow(stream: io.BytesIO, name: str) -> Image.Image:
+        (first_is_in if name == "first" else second_is_in).set()
+        (second_is_in if name == "first" else first_is_out).wait(0.3)
+        return open_picture(stream, name)
+
+    def first() -> None:
+        read_photo(io.BytesIO(LOSSY["jpeg"]), name="first")
+        first_is_out.set()
+
+    monkeypatch.setattr("colorgan.photo.open_picture", slow)
+    thread = threading.Thread(target=first)
+    thread.start()
+    first_is_in.wait(5)
+    read_photo(io.BytesIO(LOSSY["jpeg"]), name="second")
+    thread.join()
+    assert list(warnings.filters) == before
 
 
 def test_heic_is_read_upright_with_alpha_and_what_is_lost_is_said() -> None:
@@ -479,8 +584,15 @@ def test_arrays_and_pil_images_are_pictures_too() -> None:
         reference = picture if isinstance(picture, np.ndarray) else np.array(picture)
         assert np.abs(read_photo(picture).lightness - lightness_of(reference)).max() < 3e-4
     assert (read_photo(RGBA).alpha == ALPHA).all()
-    with pytest.raises(PhotoError, match="float64"):
+    assert (read_photo(GREY[..., None]).lightness == read_photo(GREY).lightness).all()
+    with pytest.raises(PhotoError, match=r"must be \(H, W\) or \(H, W, 1, 3 or 4\) .*float64"):
         read_photo(RGB / 255)
+    with pytest.raises(PhotoError, match="The array is larger than 1,000 pixels"):
+        read_photo(RGB, max_pixels=1000)
+    for other, name in ((saved(Image.fromarray(RGB), "PNG"), "bytes"), (None, "NoneType"), (torch.zeros(3), "Tensor")):
+        with pytest.raises(TypeError, match=rf"a PIL image or a NumPy array, not {name}\.$"):
+            read_photo(other)
+    assert read_photo(RGB) != read_photo(RGB)  # and not an error, which comparing their arrays would be
 
 
 def test_refusals_say_why(tmp_path) -> None:
@@ -513,6 +625,20 @@ def test_refusals_say_why(tmp_path) -> None:
     bomb = bomb.replace(bomb[29:33], struct.pack(">I", zlib.crc32(header)), 1)
     with pytest.raises(PhotoError, match="larger than 100,000,000 pixels"):
         read_photo(io.BytesIO(bomb))
+
+
+def test_what_cannot_be_written_is_said(tmp_path) -> None:
+    photo = read_photo(RGB)
+    for kind, limit in (("jpg", 65500), ("webp", 16383)):
+        pixels = np.zeros((1, limit + 1, 3), np.uint8)
+        for target in (tmp_path / f"out.{kind}", io.BytesIO()):
+            with pytest.raises(PhotoError, match=rf"cannot be written as {kind[0].upper()}.* at most {limit:,} pixels"):
+                write_photo(target, pixels, photo, file_format=kind)
+        write_photo(tmp_path / f"widest.{kind}", pixels[:, 1:], photo)
+    for pixels in (RGB / 255, RGB[:0], GREY, RGBA[..., :2]):
+        with pytest.raises(PhotoError, match=r"^Pixels must be \(H, W, 3 or 4\) of uint8 or uint16, not "):
+            write_photo(tmp_path / "out.png", pixels, photo)
+    assert not list(tmp_path.glob("*out*"))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about what it found

@@ -49,6 +49,9 @@ CSS = """
 #progress ::-webkit-progress-value { background: var(--primary-600); }
 #progress ::-moz-progress-bar { background: var(--primary-600); }
 #photo .source-selection { position: relative; z-index: 2; }  /* the camera's panel lies over it otherwise */
+#photo img { line-height: 11rem; text-align: center; }  /* of the words in place of what no browser shows */
+button[role=tab][aria-selected=true] { color: var(--link-text-color); }
+#give .label { color: var(--body-text-color-subdued); }
 #get button { overflow-wrap: anywhere; }  /* a file's name may be long */
 input:is([type=range], [type=radio]):focus-visible { outline: 2px solid var(--primary-600); outline-offset: 2px; }
 .model { border-top: 1px solid var(--border-color-primary); padding-top: 0.8rem; }
@@ -99,7 +102,7 @@ JS = """() => {
 
   // A picture that the browser does not know, such as a TIFF, and a demo that was started anew: both are said.
   document.addEventListener("error", ({ target }) => {
-    if (target.closest?.("#photo")) target.alt = "Your browser cannot show this format; the coloured one it can.";
+    if (target.closest?.("#photo")) target.alt = "Your browser cannot show this file.";
   }, true);
   const begun = window.gradio_config.app_id;
   const check = async () => {

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from colorgan.photo.decode import PhotoError, Samples, check_size, decode, decode_tiff, open_picture
+from colorgan.photo.decode import ORIENTATION, PhotoError, Samples, check_size, decode, decode_tiff, open_picture
 from colorgan.photo.encode import encode, kept_exif
 from colorgan.photo.icc import UNUSED_PROFILE, lightness_grid, luminance_tables
 from colorgan.strips import for_strips
@@ -24,10 +24,12 @@ __all__ = ["FORMATS", "Photo", "PhotoError", "Picture", "read_photo", "write_pho
 
 Picture = Image.Image | np.ndarray | str | Path | BinaryIO
 MAX_PIXELS = 100_000_000
+X_RESOLUTION = 0x011A  # the TIFF tag
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "tif": "TIFF", "tiff": "TIFF"}  # written
+_opening = threading.Lock()
 
 
-@dataclass
+@dataclass(eq=False)  # arrays compared give an array
 class Photo:
     """The exact lightness of a picture, upright, and what is given back beside the colours.
 
@@ -63,12 +65,19 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
 
     Embedded colour profiles are applied, orientation is put right, colours are dropped. `name` is how messages call the
     picture (its file name, unless given). Raises `PhotoError` for what is no picture, is damaged, has more than
-    `max_pixels` (or more than Pillow's own limit for decompression bombs), is animated or a vector drawing.
+    `max_pixels` (or more than Pillow's own limit for decompression bombs), is an animated PNG, WebP or AVIF, or a
+    vector drawing. Of a GIF's frames, a TIFF's pages and a HEIC's pictures the first is taken, or the one that a PIL
+    image was moved to; a note says so.
     """
     if isinstance(source, np.ndarray):
-        return _photo(_array_samples(source))
+        return _photo(_array_samples(source, max_pixels, name or "The array"))
     if isinstance(source, Image.Image):
         return _read_image(source, None, max_pixels, name or "The picture")
+    if isinstance(source, io.TextIOBase) or not (isinstance(source, str | Path) or hasattr(source, "read")):
+        raise TypeError(
+            "A picture is a path, an open binary file (io.BytesIO for bytes), a PIL image or a NumPy array, "
+            f"not {type(source).__name__}."
+        )
     name = name or (Path(source).name if isinstance(source, str | Path) else "The picture")
     try:
         with open(source, "rb") if isinstance(source, str | Path) else contextlib.nullcontext(source) as stream:
@@ -92,7 +101,8 @@ def write_photo(
     """Write pixels (H, W, 3 or 4), uint8 or uint16, with the photo's resolution and EXIF; the colours are sRGB.
 
     `file_format` is one of `FORMATS`; by default the path's suffix says it. A path is written whole or not at all.
-    `quality` (1 to 100) is for JPEG and WebP. JPEG has no alpha: the picture is then put on white. Raises `PhotoError`.
+    `quality` (1 to 100) is for JPEG and WebP. JPEG has no alpha: the picture is then put on white; and of EXIF that is
+    longer than its 64 kB, the maker note or all but the main tags are left out. Raises `PhotoError`.
     """
     suffix = file_format or (Path(target).suffix.lstrip(".") if isinstance(target, str | Path) else "png")
     if suffix.lower() not in FORMATS:
@@ -123,7 +133,7 @@ def _read_stream(stream: BinaryIO, max_pixels: int, name: str) -> Photo:
     samples = decode_tiff(stream, max_pixels, name)
     stream.seek(0)
     try:
-        with warnings.catch_warnings():
+        with _opening, warnings.catch_warnings():  # of two threads at once, one would keep the other's filters for good
             warnings.simplefilter("ignore")  # our own limits and sentences say it
             image = open_picture(stream, name)
     except Image.DecompressionBombError as error:
@@ -143,9 +153,13 @@ def _read_image(
 ) -> Photo:
     check_size(*image.size, max_pixels, name)
     try:
+        dpi = _resolution(image)
+        # asked before decoding: Pillow turns TIFFs itself then, and their tag is gone
+        sideways = image.format == "TIFF" and image.tag_v2.get(ORIENTATION) in (5, 6, 7, 8)
         if samples is None:
             samples = decode(image, stream, name)
-        return _photo(samples, _kept_exif(image), _resolution(image))
+        sideways = sideways or samples.orientation >= 5
+        return _photo(samples, _kept_exif(image), dpi[::-1] if dpi and sideways else dpi)
     except PhotoError:
         raise
     except MemoryError as error:
@@ -158,12 +172,10 @@ def _photo(samples: Samples, exif: bytes = b"", dpi: tuple[float, float] | None 
     bits = samples.values.dtype.itemsize * 8
     lightness = _upright(_lightness(samples), samples.orientation)
     alpha = None if samples.alpha is None else _upright(samples.alpha, samples.orientation)
-    if dpi and samples.orientation >= 5:
-        dpi = dpi[::-1]
     return Photo(lightness, alpha, bits, exif, dpi, samples.notes)
 
 
-def _array_samples(array: np.ndarray) -> Samples:
+def _array_samples(array: np.ndarray, max_pixels: int, name: str) -> Samples:
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if (
         array.dtype not in (np.uint8, np.uint16)
@@ -171,9 +183,9 @@ def _array_samples(array: np.ndarray) -> Samples:
         or array.shape[2:] not in ((), (1,), (3,), (4,))
     ):
         raise PhotoError(
-            f"An array must be (H, W), (H, W, 3) or (H, W, 4) of uint8 or uint16, not {array.shape} of {array.dtype}."
+            f"An array must be (H, W) or (H, W, 1, 3 or 4) of uint8 or uint16, not {array.shape} of {array.dtype}."
         )
-    check_size(array.shape[1], array.shape[0], MAX_PIXELS, "The array")
+    check_size(array.shape[1], array.shape[0], max_pixels, name)
     if array.shape[2:] == (1,):
         array = array[..., 0]
     return Samples(array[..., :3], array[..., 3]) if array.shape[2:] == (4,) else Samples(array)
@@ -240,6 +252,8 @@ def _kept_exif(image: Image.Image) -> bytes:
 
 
 def _resolution(image: Image.Image) -> tuple[float, float] | None:
+    if image.format == "TIFF" and X_RESOLUTION not in image.tag_v2:  # Pillow would say 1
+        return None
     with contextlib.suppress(TypeError, ValueError, ZeroDivisionError):
         dpi = tuple(float(value) for value in image.info["dpi"]) if "dpi" in image.info else ()
         if len(dpi) == 2 and all(math.isfinite(value) and 1 <= value < 65536 for value in dpi):

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from colorgan.photo.icc import UNUSED_PROFILE, luminance_tables
 
@@ -29,6 +29,8 @@ HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # how 
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B"}
 LOW_BYTES |= {key.replace("RGB", "RGBA"): value.replace("RGB", "RGBA") for key, value in LOW_BYTES.items()}
 STRIP = 64  # rows
+# a compressed text may be as long as Pillow lets all of a PNG's texts be: beyond its own 1 MB, the picture is not read
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it reports what we raise or read otherwise
 logging.getLogger("tifffile").propagate = False
 
@@ -84,9 +86,13 @@ def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
                 f"{name} is an animated {image.format}, which colorgan does not colourize: save one frame."
             )
         if image.format in PARTS:
-            notes.append(f"Only the first of its {image.n_frames} {PARTS[image.format]} was taken.")
+            which = f"number {image.tell() + 1}" if image.tell() else "the first"  # a PIL image may be at any
+            notes.append(f"Only {which} of its {image.n_frames} {PARTS[image.format]} was taken.")
     tile = image.tile[0] if getattr(image, "tile", None) else None
     raw_mode = (tile.args if isinstance(tile.args, str) else tile.args[0]) if tile and tile.args else None
+    bits = _stored_bits(image, stream, raw_mode)
+    if image.format == "JPEG2000" and bits > 8 and image.mode != "I;16":  # Pillow makes the lightest values black
+        raise PhotoError(f"{name} is a JPEG 2000 of {bits} bits, which is read in grey only: save it as PNG or TIFF.")
     image.load()
     icc = image.info.get("icc_profile") or None
     planes = image.format == "TIFF" and image.tag_v2.get(PLANAR_CONFIGURATION) == 2  # their low bytes cannot be had
@@ -98,14 +104,27 @@ def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
     if icc and luminance_tables(icc, 1 if image.mode in ("1", "L", "LA", "I;16", "I", "F") else 3, 256) is None:
         image, icc = _to_srgb(image, icc, notes), None
     values, alpha = _pillow_samples(image, raw_mode, notes)
-    if values.dtype == np.uint8 and _stored_bits(image, raw_mode) > 8:
-        notes.append(f"Its {_stored_bits(image, raw_mode)} bits were read as 8.")
+    if values.dtype == np.uint8 and bits > 8:
+        notes.append(f"Its {bits} bits were read as 8.")
     return Samples(values, alpha, icc, notes)
 
 
-def _stored_bits(image: Image.Image, raw_mode: str | None) -> int:
+def _stored_bits(image: Image.Image, stream: BinaryIO | None, raw_mode: str | None) -> int:
+    """The bits of a channel in the file of a picture that is not decoded yet."""
     if image.format in ("PNG", "TIFF"):
         return 16 if raw_mode and ";16" in raw_mode else 8
+    if image.format == "PPM" and image.tile and image.tile[0][0].startswith("ppm") and raw_mode != "1;I":
+        return image.tile[0].args[1].bit_length()  # its largest value
+    if image.format == "AVIF" and stream:
+        stream.seek(0)
+        flags = int.from_bytes(stream.read().partition(b"av1C")[2][2:3], "big")  # in the configuration's third byte
+        return {0x40: 10, 0x60: 12}.get(flags & 0x60, 8)
+    if image.format == "JPEG2000" and image.tile:
+        file = stream or image.fp
+        file.seek(0)
+        size = file.read().partition(b"\xff\x4f\xff\x51")[2]  # the segment that ends with three bytes a channel
+        channels = int.from_bytes(size[36:38], "big")
+        return max((value & 127 for value in size[38 : 38 + 3 * channels : 3]), default=7) + 1
     return image.info.get("bit_depth", 8)  # as pillow-heif gives it
 
 

@@ -1,17 +1,23 @@
 """Coloured pixels to files: PNG, JPEG, WebP and TIFF, with resolution and EXIF."""
 
+import math
 from typing import BinaryIO
 
 import numpy as np
 import tifffile
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from colorgan.photo.decode import PhotoError
 from colorgan.photo.png import write_png
 
 # what the picture is about; the rest of a TIFF's tags describe the file that it was
 KEPT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
-KEPT_FOLDERS = (0x8769, 0x8825)  # Exif and GPS
+EXIF_FOLDER, MAKER_NOTE, COLOR_SPACE = 0x8769, 0x927C, 0xA001
+KEPT_FOLDERS = {EXIF_FOLDER: "ExifTag", 0x8825: "GPSTag"}  # as tifffile calls them
+STALE_TAGS = (0xA002, 0xA003, 0xA005)  # the size before turning; where a folder was that is not kept
+LONGEST_EXIF = 65533  # of a JPEG
+LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 
 
 class _Stored(str):
@@ -31,7 +37,25 @@ def kept_exif(exif: Image.Exif) -> Image.Exif:
         if folder := exif.get_ifd(tag):
             kept.get_ifd(tag).update({key: _as_stored(value) for key, value in folder.items()})
             kept[tag] = kept.get_ifd(tag)  # TIFFs want it here
+    if folder := kept.get(EXIF_FOLDER):
+        for tag in STALE_TAGS:
+            folder.pop(tag, None)
+        if COLOR_SPACE in folder:
+            folder[COLOR_SPACE] = 1  # sRGB, as results are
     return kept
+
+
+def _fitting(exif: bytes) -> bytes:
+    """As much of the EXIF as a JPEG holds: without the maker note, else the main tags, else nothing."""
+    if len(exif) <= LONGEST_EXIF:
+        return exif
+    shorter = _loaded(exif)
+    shorter.get(EXIF_FOLDER, {}).pop(MAKER_NOTE, None)
+    if len(shorter.tobytes()) > LONGEST_EXIF:
+        tags, shorter = shorter, Image.Exif()
+        shorter.update({tag: tags[tag] for tag in KEPT_TAGS if tag in tags})
+    exif = shorter.tobytes()
+    return exif if len(exif) <= LONGEST_EXIF else b""
 
 
 def _as_stored(value: object) -> object:
@@ -49,8 +73,16 @@ def encode(
 ) -> None:
     """Write sRGB pixels (H, W, 3 or 4), uint8 or uint16, to an open file; `kind` is PNG, JPEG, WEBP or TIFF.
 
-    Raises `PhotoError` where the format cannot hold a picture of this size.
+    Raises `PhotoError` for other pixels, and where the format cannot hold a picture of this size.
     """
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] not in ((3,), (4,)) or pixels.size == 0:
+        raise PhotoError(f"Pixels must be (H, W, 3 or 4) of uint8 or uint16, not {pixels.shape} of {pixels.dtype}.")
+    height, width = pixels.shape[:2]
+    if max(height, width) > (longest := LONGEST_SIDE.get(kind, math.inf)):
+        raise PhotoError(
+            f"A picture of {width} x {height} cannot be written as {kind}, which has at most {longest:,} pixels a side."
+        )
     if kind == "PNG":
         write_png(stream, pixels, _png_chunks(exif, dpi))
         return
@@ -61,7 +93,9 @@ def encode(
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     image = Image.fromarray(pixels)
     options: dict = {"dpi": dpi} if dpi else {}
-    if exif and not (kind == "JPEG" and len(exif) > 65533):  # a JPEG segment's limit
+    if kind == "JPEG":
+        exif = _fitting(exif)
+    if exif:
         options["exif"] = exif
     if kind == "TIFF":
         options["compression"] = "raw" if "exif" in options else "tiff_adobe_deflate"  # libtiff takes no Exif folder
@@ -75,7 +109,7 @@ def encode(
         image = white
     try:
         image.save(stream, kind, **options)
-    except ValueError as error:  # such as a WebP of more than 16383 pixels a side
+    except ValueError as error:  # whatever else an encoder refuses
         raise PhotoError(
             f"A picture of {image.width} x {image.height} cannot be written as {kind}: {error}."
         ) from error
@@ -93,17 +127,25 @@ def _png_chunks(exif: bytes, dpi: tuple[float, float] | None) -> list[tuple[byte
 
 def _encode_deep_tiff(stream: BinaryIO, pixels: np.ndarray, exif: bytes, dpi: tuple[float, float] | None) -> None:
     tags = _loaded(exif)
-    # the Exif and GPS folders have no writer here
     extra = [(tag, "s", 0, _Stored(tags[tag]).encode(), True) for tag in KEPT_TAGS if tag in tags]
     resolution = {"resolution": dpi, "resolutionunit": "INCH"} if dpi else {}
-    tifffile.imwrite(
-        stream,
-        pixels,
-        photometric="rgb",
-        extrasamples=["unassalpha"] if pixels.shape[-1] == 4 else None,
-        compression="zlib",
-        predictor=True,
-        metadata=None,
-        extratags=extra,
-        **resolution,
-    )
+    large = pixels.nbytes > 2**32 - 2**25  # beyond what offsets of 32 bits reach, with room for the tags
+    with tifffile.TiffWriter(stream, bigtiff=large, byteorder="<") as writer:
+        for tag, name in KEPT_FOLDERS.items():
+            if tag in tags and not large:  # tifffile has no writer for folders: Pillow makes them, for 32 bits
+                folder = ImageFileDirectory_v2(group=tag)
+                for key, value in tags[tag].items():
+                    folder[key] = value
+                extra.append((name, "I", 1, stream.tell(), True))
+                data = folder.tobytes(stream.tell())
+                stream.write(data + bytes(len(data) % 2))  # each begins at an even byte
+        writer.write(
+            pixels,
+            photometric="rgb",
+            extrasamples=["unassalpha"] if pixels.shape[-1] == 4 else None,
+            compression="zlib",
+            predictor=True,
+            metadata=None,
+            extratags=extra,
+            **resolution,
+        )

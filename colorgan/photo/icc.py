@@ -50,6 +50,8 @@ def luminance_tables(profile: bytes | None, channels: int, levels: int) -> np.nd
         return np.outer(weights / weights.sum(), linear).astype(np.float32)
     try:
         tags = _tags(profile)
+        if profile[20:24] != b"XYZ ":  # the curves would lead to Lab
+            return None
         if channels == 1 and profile[16:20] == b"GRAY":
             curves, weights = [_curve(tags[b"kTRC"], values)], np.ones(1)
         elif channels == 3 and profile[16:20] == b"RGB ":
