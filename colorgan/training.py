@@ -7,7 +7,6 @@ import copy
 import json
 import math
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from colorgan.hub import Checkpoint
 from colorgan.models import Generator
 from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, publish
 from colorgan.states import Attributes, TrainingError, find_state, last_state, load_state, make_folder, save_state
+from colorgan.stopping import Stop
 from colorgan.validation import evaluate_generator, interpolate
 
 # a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
@@ -69,8 +69,7 @@ class Run:
         self.seconds = 0.0  # of training, over all resumed parts
         self.history: list[dict[str, float]] = []  # figures of each validation
         self.best: dict[str, float] | None = None  # those of the step that `keep_best` keeps, in the main process
-        self.interrupted = self.ended = False  # all processes agree to stop: asked to, or because it is good enough
-        self._signalled = self._enough = False  # the same, as this process knows it
+        self.stop = Stop(self.accelerator, self.print)
         self._modules: list[nn.Module] = []
         self._optimizers: list[torch.optim.Optimizer] = []
         self._best: nn.Module | None = None
@@ -171,22 +170,17 @@ class Run:
 
     def steps(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield batches of (rgb, labels) until the last step, each optimizer's learning rate set before."""
-        previous = {name: signal.signal(name, self._interrupt) for name in (signal.SIGINT, signal.SIGTERM)}
         self._bar = tqdm(
             total=self.max_steps, initial=self.step, disable=not self.accelerator.is_main_process, unit="step"
         )
         per_step = self.config.gradient_accumulation_steps
         began = time.monotonic() - self.seconds
-        try:
-            while self.step < self.max_steps and not (self.interrupted or self.ended):
+        with self.stop.on_signals(), self._bar:
+            while self.step < self.max_steps and not self.stop:
                 self._set_learning_rate()
                 for k in range(self.step * per_step, (self.step + 1) * per_step):
                     yield batches[k]
                     self.seconds = time.monotonic() - began
-        finally:
-            self._bar.close()
-            for name, handler in previous.items():
-                signal.signal(name, handler)
 
     def end_step(self, **losses: Tensor) -> dict[str, float] | None:
         """Call after each batch with its losses: averages weights, and reports, saves and validates when it is time.
@@ -200,8 +194,8 @@ class Run:
         if self.accelerator.num_processes > 1:
             self._average_buffers()
         self._averaged.update_parameters(self._averaged_source)
-        self._agree_to_stop()
-        last = self.step == self.max_steps or self.interrupted or self.ended
+        self.stop.agree(ask=self.step % self.config.logging_steps == 0)
+        last = self.step == self.max_steps or bool(self.stop)
         if self.step % self.config.logging_steps == 0 or last:
             self._report_losses()
         validate = self.step % self.config.validation_steps == 0 or last
@@ -248,7 +242,7 @@ class Run:
 
         Does nothing, and gives None, if no `colorfulness` is wanted, or if the run was stopped and is to go on.
         """
-        if colorfulness is None or self.interrupted:
+        if colorfulness is None or self.stop.interrupted:
             return None
         share = 1.0
         if self.accelerator.is_main_process:
@@ -294,25 +288,7 @@ class Run:
             else:
                 tracker.log_images({"samples": np.asarray(Image.open(path))[None]}, step=self.step, dataformats="NHWC")
 
-    # stopping, saving and resuming
-
-    def _interrupt(self, number: int, frame: object) -> None:
-        if self._signalled:
-            raise KeyboardInterrupt
-        self._signalled = True
-        self.print("Stopping after this step; once more to stop at once.")
-
-    def stop_early(self) -> None:
-        """Make the next step the last one; any process may decide it."""
-        self._enough = True
-
-    def _agree_to_stop(self) -> None:
-        """Stop when any process wants to; several ask each other only when losses are reported, to save waiting."""
-        if self.accelerator.num_processes == 1:
-            self.interrupted, self.ended = self._signalled, self._enough
-        elif self.step % self.config.logging_steps == 0:
-            wishes = torch.tensor([float(self._signalled), float(self._enough)], device=self.device)
-            self.interrupted, self.ended = (self.accelerator.reduce(wishes, "sum") > 0).tolist()
+    # saving and resuming
 
     def _diverged(self, what: str) -> TrainingError:
         good = last_state(self.config.output_dir) or "none yet"
@@ -349,7 +325,7 @@ class Run:
             "processes": self.accelerator.num_processes,
             "hardware": hardware(self.device),
             "images": self.sizes,
-            "finished": not self.interrupted,
+            "finished": not self.stop.interrupted,
             "figures": kept or (self.history[-1] if self.history else {}),
             "validation": self.history,
         }
@@ -358,9 +334,9 @@ class Run:
         if samples.is_file():
             shutil.copyfile(samples, folder / "sample.png")
         write_training_card(folder, record)
-        state = "Stopped" if self.interrupted else "Done"
+        state = "Stopped" if self.stop.interrupted else "Done"
         self.print(f"{state} at step {self.step} after {self.seconds / 60:.1f} min; the checkpoint is {folder}.")
-        if self.interrupted:
+        if self.stop.interrupted:
             self.print("Go on with the same command and --resume_from_checkpoint latest.")
         elif self.config.push_to_hub:
             publish(self.config)

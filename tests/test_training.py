@@ -27,6 +27,7 @@ from colorgan.data import ImageSet
 from colorgan.metrics import colorfulness
 from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.script import fastest_precision
+from colorgan.stopping import Stop
 from colorgan.training import Run
 from colorgan.validation import colorize_all, interpolate
 
@@ -294,6 +295,20 @@ def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
     assert not json.loads((tmp_path / "run" / "training.json").read_text())["finished"]
     assert len(list((tmp_path / "run").glob("checkpoint-??????"))) == 1
     assert Colorizer.from_pretrained(tmp_path / "run").colorize(data.coffee()).size == (600, 400)
+
+
+def test_the_second_ctrl_c_stops_at_once():
+    said: list[str] = []
+    stop = Stop(SimpleNamespace(num_processes=1), said.append)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert said == ["Stopping after this step; once more to stop at once."]
+        assert not stop
+        stop.agree(ask=False)
+        assert (stop.interrupted, stop.ended) == (True, False)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_path: Path, refusal: Callable[..., str]):

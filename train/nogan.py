@@ -80,7 +80,7 @@ def main(config: NoGANConfig) -> None:
             run = train_jointly(
                 stage_config(config, stage), first_generator(config), config.critic or str(folders["critic"])
             )
-        if run.interrupted:
+        if run.stop.interrupted:
             return
     if config.stage in ("all", "joint") and PartialState().is_main_process:
         collect(config, folders)
@@ -187,7 +187,7 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
         return bool(regular) and figures["accuracy"] >= config.critic_accuracy
 
     if any(map(won, run.history)):  # just before it was killed
-        run.stop_early()
+        run.stop.early()
     critic.train()
     for pair, _ in run.steps(batches):
         truth, generated = pair.chunk(2, dim=1)
@@ -199,7 +199,7 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
             optimizer.step()
             optimizer.zero_grad()
         if won(run.end_step(critic=loss)):
-            run.stop_early()
+            run.stop.early()
     run.finish(average)
     return run
 
