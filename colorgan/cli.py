@@ -94,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _colorize(arguments: list[str]) -> int:
     parser = _parser()
-    options = parser.parse_intermixed_args(arguments)
+    # the latter takes options between inputs, and may forget a --
+    options = (parser.parse_args if "--" in arguments else parser.parse_intermixed_args)(arguments)
     _check(parser, options)
     names_a_file = options.output and not options.output.endswith(os.sep) and not os.path.isdir(options.output)
     suffix = Path(options.output).suffix[1:].lower() if names_a_file else ""

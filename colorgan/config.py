@@ -66,8 +66,8 @@ class TrainingConfig:
                 continue
             least = item.metadata["least"]
             if least is None:
-                least = 1 if type(value) is int else 0
-            if not least <= value < below:
+                least = 1 if item.type in (int, int | None) else 0
+            if not (least <= value < below or value == below == math.inf):
                 limit = "" if below == math.inf else f" and less than {below}"
                 raise ValueError(f"--{item.name} must be at least {least}{limit}, not {value}.")
             if item.name.endswith("learning_rate") and value == 0:

@@ -69,7 +69,7 @@ class Checkpoint(
             for key, wanted in model.state_dict().items():  # load_state_dict would convert whatever comes
                 if key in weights and weights[key].is_floating_point() != wanted.is_floating_point():
                     raise TypeError(f"{key} is of type {weights[key].dtype}")
-                if key in weights and not weights[key].isfinite().all():
+                if key in weights and not weights[key].to(wanted.dtype).isfinite().all():
                     raise ValueError(f"{key} has values that are infinite or not a number")
             model.load_state_dict(weights)
         except (TypeError, ValueError, RuntimeError) as error:

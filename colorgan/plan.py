@@ -27,12 +27,13 @@ def plan(inputs: Sequence[str], output: str | None, file_format: str) -> list[Jo
 
     Without `output`, results lie beside their sources; with it, inside that folder, mirroring the folders given. A
     single file may name its result, or `-` for standard output. No two have the same result: where they would, the
-    source's suffix or its folder is put in. What is a result of another input, as `*.jpg` may give it, is left out.
-    Raises ValueError for an input that does not exist, and for an output that cannot take the results.
+    source's suffix or its folder is put in, or at last a number made of its whole path. What is a result of another
+    input, as `*.jpg` may give it, is left out. Raises ValueError for an input that does not exist, and for an output
+    that cannot take the results.
     """
     found: dict[Path, tuple[Path, Path]] = {}  # by the whole path: a file may be given twice
     for source, below in (pair for name in inputs for pair in _expand(name)):
-        found.setdefault(source.absolute(), (source, below))
+        found.setdefault(_whole(source), (source, below))
     given = {path for whole in found for path in (whole, whole.with_suffix(""))}
     sources = [pair for whole, pair in found.items() if _original(whole) not in given]
     if output and (target := _single(output, len(sources))):
@@ -50,6 +51,11 @@ def plan(inputs: Sequence[str], output: str | None, file_format: str) -> list[Jo
     return [Job(str(s), "-" if str(s) == "-" and on_stdout else str(target)) for s, target in targets.items()]
 
 
+def _whole(path: Path) -> Path:
+    """From the root, without `..`, and with links as they are."""
+    return Path(os.path.abspath(path))
+
+
 def _original(result: Path) -> Path | None:
     """What a picture was coloured from, without its suffix, if its name says that it was."""
     stem = result.stem.removesuffix(".colorized")
@@ -60,8 +66,8 @@ def _stems(source: Path) -> list[str]:
     """Names for a result, from the one that is wanted to the one that no other can have, all from the source alone."""
     if str(source) == "-":
         return ["stdin"]
-    whole = source.absolute()
-    folder, unique = whole.parent.name, hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
+    whole = _whole(source)
+    folder, unique = whole.parent.name.lstrip("."), hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]
     return [source.stem, source.name, f"{folder}_{source.stem}", f"{folder}_{source.name}", f"{unique}_{source.name}"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from tqdm.auto import tqdm
 
 from colorgan.config import Config, TrainingConfig
@@ -35,6 +36,11 @@ def command_of(argv: list[str]) -> str:
         else:
             words.append(word)
     return shlex.join(words)
+
+
+def process() -> PartialState:
+    """This process among those that train together, as Accelerator will find it: what is asked first, decides."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def hardware(device: torch.device) -> str:
@@ -88,6 +94,6 @@ def run_script(main: Callable[[Config], None], config: Config) -> None:
         if config.push_to_hub and os.environ.get("RANK", "0") == "0":  # one process does it, before there is a group
             config = create_repo(config)
         main(config)
-        PartialState().destroy_process_group()
+        process().destroy_process_group()
     except (TrainingError, DatasetError, CheckpointError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
-from accelerate.utils import ProjectConfiguration, parse_flag_from_env, set_seed
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import ProjectConfiguration, set_seed
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -29,7 +29,7 @@ from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_in
 from colorgan.figure import save_grid
 from colorgan.hub import Checkpoint
 from colorgan.models import Generator
-from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, publish
+from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, process, publish
 from colorgan.states import Attributes, TrainingError, find_state, last_state, load_state, make_folder, save_state
 from colorgan.stopping import Stop
 from colorgan.validation import evaluate_generator, interpolate
@@ -43,8 +43,7 @@ class Run:
 
     def __init__(self, config: TrainingConfig, evaluate: Evaluate | None = None):
         if config.mixed_precision == "auto":  # and so it is recorded
-            device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device  # as Accelerator finds it
-            config = replace(config, mixed_precision=fastest_precision(device))
+            config = replace(config, mixed_precision=fastest_precision(process().device))
         self.config, self.evaluate = config, evaluate or evaluate_generator
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
@@ -222,11 +221,16 @@ class Run:
             self.print(f"step {step}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
             self.accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=self.step)
             if columns:
-                path = self.config.output_dir / "samples" / f"step-{step:06d}.png"
+                path = self._sample(figures | {"step": step})
                 save_grid(path, columns)
                 self._log_picture(path)
         self.accelerator.wait_for_everyone()
         return self.history[-1] if self.accelerator.is_main_process else None
+
+    def _sample(self, figures: dict[str, float]) -> Path:
+        """The sheet of pictures of a validated step, or of what `interpolate` made of it."""
+        paler = "-paler" if "share" in figures else ""
+        return self.config.output_dir / "samples" / f"step-{figures['step']:06d}{paler}.png"
 
     def _keep_if_best(self, figures: dict[str, float]) -> None:
         if self._best and (self.best is None or figures[self._best_by] < self.best[self._best_by]):
@@ -330,7 +334,7 @@ class Run:
             "validation": self.history,
         }
         (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-        samples = folder / "samples" / f"step-{record['figures'].get('step', self.step):06d}.png"
+        samples = self._sample({"step": self.step} | record["figures"])
         if samples.is_file():
             shutil.copyfile(samples, folder / "sample.png")
         write_training_card(folder, record)

@@ -128,9 +128,13 @@ def test_an_upload_is_coloured_at_once_and_saturation_model_and_download_follow(
     np.testing.assert_array_equal(np.array(Image.open(download.value.path()).convert("RGB")), shown(page, 1))
 
 
-def test_an_example_is_one_click(page: Page) -> None:
+def test_an_example_is_one_click_and_uploads_are_read_as_before(page: Page, tmp_path: Path) -> None:
     page.locator("#give button.gallery-item").nth(1).click()
     expect(pictures(page).last).to_have_attribute("src", re.compile("astronaut"))
+    page.locator("#photo").get_by_label("Remove Image").click()
+    (tmp_path / "letter.png").write_text("Dear colorgan, I am a letter.")
+    page.locator("#photo input[type=file]").set_input_files(tmp_path / "letter.png")
+    expect(page.locator("#get .notice.prose")).to_have_text(re.compile("letter.png is not a picture"))
 
 
 def drop(page: Page, event: str, data: str, photo: Path) -> None:

@@ -251,8 +251,18 @@ def test_standard_output_is_a_pipe_and_may_close(album: Path, model: str) -> Non
     assert not Path("-").exists()
 
 
+def test_names_may_begin_with_a_dash_and_options_stand_anywhere(album: Path, model: str) -> None:
+    shutil.copy("album/a.jpg", "-x.jpg")
+    assert cli.main(["-o", "out", "--model", model, "--", "-x.jpg"]) == 0
+    assert cli.main(["album/a.jpg", "-o", "out", "album/sub/b.png", "--model", model]) == 0
+    assert cli.main([".//album/a.jpg", "album/sub/../a.jpg", "-o", "out", "--overwrite", "--model", model]) == 0
+    assert files(album / "out") == {"-x.colorized.png", "a.colorized.png", "b.colorized.png"}
+
+
 def test_ctrl_c_ends_the_wait_for_a_pipe(album: Path, model: str) -> None:
-    command = [sys.executable, "-c", "import sys; from colorgan import cli; print(1, flush=True); sys.exit(cli.main())"]
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background ignores it
+    begin = "import sys; from colorgan import cli; print(1, flush=True); sys.exit(cli.main())"
+    command = [sys.executable, "-c", f"{heard}; {begin}"]
     with subprocess.Popen(
         [*command, "-", "--model", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -414,6 +414,7 @@ def test_a_request_is_not_read_into_memory_whatever_its_size(app: str, name: str
         ("colorize", 2, None, "Saturation is a number, not None."),
         ("colorize", 2, "strong", "Saturation is a number, not 'strong'."),
         ("colorize", 2, 2.5, "Saturation is from 0 to 2, not 2.5."),
+        ("colorize", 4, 10**400, "Colouring is from 0 to 9007199254740992, not 1000"),
         ("colorize", 3, math.nan, "Render size is a number, not nan."),
         ("colorize", 3, 8, "Render size is from 16 to 128, not 8."),
         ("colorize", 4, "second", "Colouring is a number, not 'second'."),

@@ -88,6 +88,7 @@ def test_weights_that_are_no_numbers_of_such_a_network_are_refused(checkpoint: P
         (bias.to(torch.int8), "is of type torch.int8"),
         (bias.to(torch.complex64), "is of type torch.complex64"),
         (bias / 0, "infinite or not a number"),
+        (bias.double() + 1e39, "infinite or not a number"),  # in single precision
     ):
         save_file(weights | {"network.head.bias": changed}, checkpoint / "model.safetensors")
         with pytest.raises(CheckpointError, match=f"network.head.bias .*{why}"):

@@ -145,6 +145,11 @@ def test_written_pictures_keep_what_their_format_can_hold(kind: str, dtype: type
     if kind in ("png", "tiff"):  # both lossless
         assert np.abs(again.lightness - photo.lightness).max() < 1e-4
     assert list(tmp_path.iterdir()) == [tmp_path / f"out.{kind}"]
+    if kind != "tiff" or dtype is np.uint16:  # Pillow writes TIFFs to the beginning
+        archive = io.BytesIO(b"x" * 101)  # what is written after other things is the same
+        archive.seek(101)
+        write_photo(archive, pixels, photo, file_format=kind)
+        assert archive.getvalue()[101:] == (tmp_path / f"out.{kind}").read_bytes()
 
 
 def test_exif_says_nothing_that_is_not_true_of_the_result(tmp_path) -> None:

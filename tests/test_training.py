@@ -96,13 +96,14 @@ def test_the_commands_of_readme_leave_checkpoints(command: list[str], images: Pa
     folder = tmp_path / Path(command[-1]).name
     shortened = ["--dataset_name", images, "--max_train_steps", 2, "--train_batch_size", 8, "--validation_steps", 1]
     launcher = str(Path(sys.executable).with_name(command[0]))
-    printed = run([launcher, *command[1:-1], folder, *shortened])  # as pasted, but for the folder
+    words = [word.replace("runs/classifier", "classifier") for word in command[1:-1]]  # for that of the line before
+    printed = run([launcher, *words, folder, *shortened])  # as pasted, but for the folders
     assert "108 training and 12 validation images" in printed
     assert "Done at step 2" in printed
     record = json.loads((folder / "training.json").read_text())
     assert record["finished"]
     assert [figures["step"] for figures in record["validation"]] == [1, 2]
-    assert f"{' '.join(command[:-1])} " in (folder / "README.md").read_text(encoding="utf-8")
+    assert f"{' '.join([command[0], *words])} " in (folder / "README.md").read_text(encoding="utf-8")
     if folder.name == "classifier":
         assert 0 <= record["figures"]["test_top1"] <= 100
         assert isinstance(Classifier.from_pretrained(folder), Classifier)
@@ -199,6 +200,9 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     assert "The critic stage was finished before." in train("nogan", tmp_path / "nogan", images, *more)
     share = json.loads((tmp_path / "nogan" / "training.json").read_text())["figures"]["share"]
     assert share < 1
+    assert (tmp_path / "nogan" / "sample.png").read_bytes() != sample
+    train("nogan", tmp_path / "nogan", images, *common, "--resume_from_checkpoint", "latest")
+    assert (tmp_path / "nogan" / "sample.png").read_bytes() == sample  # as it was
 
 
 def test_a_gan_moves_back_to_the_colours_that_are_enough(images: Path, tmp_path: Path):
@@ -299,7 +303,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
 
 def test_the_second_ctrl_c_stops_at_once():
     said: list[str] = []
-    stop = Stop(SimpleNamespace(num_processes=1), said.append)
+    stop, before = Stop(SimpleNamespace(num_processes=1), said.append), signal.getsignal(signal.SIGINT)
     with stop.on_signals():
         os.kill(os.getpid(), signal.SIGINT)
         assert said == ["Stopping after this step; once more to stop at once."]
@@ -308,7 +312,7 @@ def test_the_second_ctrl_c_stops_at_once():
         assert (stop.interrupted, stop.ended) == (True, False)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_diverging_run_stops_and_names_the_last_good_state(images: Path, tmp_path: Path, refusal: Callable[..., str]):
@@ -347,10 +351,11 @@ def test_a_critic_that_had_won_when_it_was_killed_ends_where_it_would_have(image
     options = ["--stage", "critic", "--generator", "unet", "--critic_accuracy", 0, "--critic_steps", 9]
     options += ["--validation_steps", 2, "--checkpointing_steps", 2, "--discriminator_width", 8]
     train("nogan", tmp_path / "whole", images, *options)
-    state = tmp_path / "whole" / "critic" / "checkpoint-000002"
-    train("nogan", tmp_path / "resumed", images, *options, "--resume_from_checkpoint", state)
-    weights = "critic/model.safetensors"
-    assert same_weights(tmp_path / "whole" / weights, tmp_path / "resumed" / weights)
+    for step in (2, 3):  # it has won, and it has made the step after that
+        state = ["--resume_from_checkpoint", tmp_path / "whole" / "critic" / f"checkpoint-{step:06d}"]
+        train("nogan", tmp_path / str(step), images, *options, *state)
+        weights = "critic/model.safetensors"
+        assert same_weights(tmp_path / "whole" / weights, tmp_path / str(step) / weights)
 
 
 def test_the_learning_rates_rise_and_fall_as_a_cosine():
@@ -404,8 +409,13 @@ def test_two_processes_share_the_data_and_keep_the_same_weights(images: Path, tm
 
 def test_two_processes_go_through_all_stages_of_nogan(images: Path, tmp_path: Path):
     torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
-    train("nogan", tmp_path / "run", images, "--discriminator_width", 8, "--max_train_steps", 2,
-          "--validation_steps", 1, "--colorfulness", "0.1", launch=torchrun)  # fmt: skip
+    options = ["--discriminator_width", 8, "--max_train_steps", 2, "--validation_steps", 1, "--colorfulness", "0.1"]
+    train("nogan", tmp_path / "run", images, *options, launch=torchrun)
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "run" / "joint")  # as if it had been killed after the critic's stage
+    again = train("nogan", tmp_path / "run", images, *options, "--resume_from_checkpoint", "latest", launch=torchrun)
+    assert again.count("The critic stage was finished before.") == 1
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
     record = json.loads((tmp_path / "run" / "training.json").read_text())
     assert record["processes"] == 2
     assert "2 steps of 16 images" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
@@ -436,7 +446,9 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "--train_batch_size must be at least 2" in refusal(
         "unet", *here, "--resolution", 16, "--train_batch_size", 1
     )
-    assert "tells 10 classes apart, and the images have 2" in refusal("classifier", *here, "--teacher", "classifier")
+    assert "tells 10 classes apart, and what is" in refusal("classifier", *here, "--teacher", "classifier")
+    Classifier(1, 8).save_pretrained(tmp_path / "one")
+    assert "1 classes apart, and the images have 2" in refusal("classifier", *here, "--classifier", tmp_path / "one")
     assert "--stage all has no use for it" in refusal("nogan", *here, "--critic", "critic")
     (tmp_path / "file").touch()
     assert "file cannot be made: File exists." in refusal("unet", *here, "--output_dir", tmp_path / "file")

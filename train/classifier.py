@@ -49,10 +49,17 @@ def main(config: ClassifierConfig) -> None:
 
     classes = int(batches.images.labels.max()) + 1
     if config.classifier:
-        classifier = pretrained(config.classifier, classes)
+        classifier = Classifier.from_pretrained(config.classifier)
     else:
         classifier = Classifier(classes, config.width, config.architecture)
-    teacher = pretrained(config.teacher, classes).to(run.device) if config.teacher else None
+    known = classifier.head.out_features
+    if known < classes:
+        raise TrainingError(f"{config.classifier} tells {known} classes apart, and the images have {classes}.")
+    teacher = Classifier.from_pretrained(config.teacher).to(run.device) if config.teacher else None
+    if teacher and teacher.head.out_features != known:
+        raise TrainingError(
+            f"{config.teacher} tells {teacher.head.out_features} classes apart, and what is to learn from it {known}."
+        )
     average = run.average(classifier)
     optimizer = torch.optim.AdamW(
         classifier.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -77,16 +84,6 @@ def main(config: ClassifierConfig) -> None:
         run.end_step(loss=loss)
 
     run.finish(average, run.history[-1] | test_accuracy(average, run) if run.accelerator.is_main_process else None)
-
-
-def pretrained(name: str, classes: int) -> Classifier:
-    """A checkpoint that knows as many classes as the images have; `TrainingError` if it does not."""
-    classifier = Classifier.from_pretrained(name)
-    if classifier.head.out_features != classes:
-        raise TrainingError(
-            f"{name} tells {classifier.head.out_features} classes apart, and the images have {classes}."
-        )
-    return classifier
 
 
 def test_accuracy(classifier: Classifier, run: Run) -> dict[str, float]:

@@ -38,7 +38,6 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(argv)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        make_folder(options.output_dir)
         generators = {name: Generator.from_pretrained(name) for name in options.models}
         evaluator = None if options.figure else Evaluator(device, options.inception_weights)
         images = load_images(options.dataset_name, options.split)
@@ -48,6 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         if len(index) < 2:
             raise DatasetError(f"{options.dataset_name} has {len(index)} images with colour; figures need 2.")
         images = images[index].to(device)
+        make_folder(options.output_dir)
         save_comparison(options, images, generators)
         if options.figure:
             return

@@ -15,7 +15,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from accelerate import PartialState
 from torch import Tensor, nn
 
 from colorgan.cards import write_training_card
@@ -24,7 +23,7 @@ from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import ImageSet
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss
 from colorgan.models import Classifier, Discriminator, Generator, new_generator
-from colorgan.script import publish, run_script
+from colorgan.script import process, publish, run_script
 from colorgan.states import is_finished, last_state
 from colorgan.training import Run
 from colorgan.validation import colorize_all
@@ -69,7 +68,7 @@ def main(config: NoGANConfig) -> None:
     for stage in folders if config.stage == "all" else (config.stage,):
         more = stage == "joint" and last_state(folders[stage])  # it may have more steps now, or less colour
         if config.resume_from_checkpoint == "latest" and is_finished(folders[stage]) and not more:
-            if PartialState().is_main_process:
+            if process().is_main_process:
                 print(f"The {stage} stage was finished before.")
             continue
         if stage == "generator":
@@ -82,7 +81,7 @@ def main(config: NoGANConfig) -> None:
             )
         if run.stop.interrupted:
             return
-    if config.stage in ("all", "joint") and PartialState().is_main_process:
+    if config.stage in ("all", "joint") and process().is_main_process:
         collect(config, folders)
         if config.push_to_hub:
             publish(config)
@@ -186,8 +185,11 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
         regular = figures and figures["step"] % config.validation_steps == 0  # not measured because it was stopped
         return bool(regular) and figures["accuracy"] >= config.critic_accuracy
 
-    if any(map(won, run.history)):  # just before it was killed
+    if victories := [figures["step"] for figures in run.history if won(figures)]:  # it was killed or stopped meanwhile
         run.stop.early()
+        every = config.logging_steps if run.accelerator.num_processes > 1 else 1  # steps between agreements
+        if run.step // every > victories[0] // every:  # its last step is done
+            run.stop.agree(ask=True)
     critic.train()
     for pair, _ in run.steps(batches):
         truth, generated = pair.chunk(2, dim=1)

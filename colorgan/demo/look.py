@@ -87,8 +87,9 @@ JS = """() => {
     input.files = given.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
-  const taken = (event, list) => {
-    if (!list?.length) return;
+  const taken = (event, data) => {
+    const list = data?.files;
+    if (!list?.length || event.target.closest?.("input, textarea") && data.types.includes("text/plain")) return;
     event.preventDefault();
     event.stopPropagation();
     const files = [...list];
@@ -96,18 +97,23 @@ JS = """() => {
     if (!shown("#photo")) document.querySelector("button[role=tab]").click();
     give("#photo", files.slice(0, 1));
   };
-  document.addEventListener("paste", (event) => taken(event, event.clipboardData?.files), true);
-  document.addEventListener("drop", (event) => taken(event, event.dataTransfer?.files), true);
-  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("paste", (event) => taken(event, event.clipboardData), true);
+  document.addEventListener("drop", (event) => taken(event, event.dataTransfer), true);
+  document.addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
 
   // A picture that the browser does not know, such as a TIFF, and a demo that was started anew: both are said.
   document.addEventListener("error", ({ target }) => {
     if (target.closest?.("#photo")) target.alt = "Your browser cannot show this file.";
   }, true);
-  const begun = window.gradio_config.app_id;
+  document.addEventListener("load", ({ target }) => {
+    if (target.closest?.("#photo")) target.alt = "Your photograph";
+  }, true);
+  const { app_id: begun, root, api_prefix } = window.gradio_config;
   const check = async () => {
-    const now = await fetch("gradio_api/app_id").then((answer) => answer.json(), () => null);
-    if (now && now.app_id !== begun) document.querySelector("#head p").textContent =
+    const now = await fetch(`${root}${api_prefix}/app_id`).then((answer) => answer.json()).catch(() => null);
+    if (now?.app_id && now.app_id !== begun) document.querySelector("#head p").textContent =
       "The demo was started anew: please reload the page and give your photograph again.";
   };
   document.addEventListener("visibilitychange", check);

@@ -98,7 +98,9 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
                 buttons=[],
                 elem_id="photo",
             )
-            gr.Examples([[path] for path in examples], photo, label="Or try one of these", api_visibility="private")
+            # gr.Examples would put a new component, which opens files itself, in the place of `photo`
+            shown = gr.Dataset(components=[photo], samples=[[path] for path in examples], label="Or try one of these")
+            shown.click(lambda row: row[0], shown, photo, api_visibility="private", queue=False)
             gr.Markdown(CREDIT, elem_classes="small")
         with gr.Column(scale=3, min_width=300, elem_id="get"):
             notice = gr.HTML(visible=False, elem_classes="notice")
@@ -169,7 +171,7 @@ def _album_tab(jobs: Jobs) -> None:
             gallery = gr.Gallery(
                 label="Coloured", columns=3, visible=False, buttons=["download"], elem_id="album", **GALLERY
             )
-    gr.on(
+    job = gr.on(
         [photos.change, again.click],
         show,
         [photos, model, saturation, size],
@@ -179,6 +181,7 @@ def _album_tab(jobs: Jobs) -> None:
         **PRIVATE,
         **in_queue("album"),
     )
+    photos.clear(fn=None, cancels=[job])
 
 
 def _progress(album: Album | None) -> str:

@@ -1,7 +1,6 @@
 """What comes from visitors: their files, taken as they are, limited, and deleted after a while."""
 
 import contextlib
-import math
 import os
 import threading
 import time
@@ -56,10 +55,10 @@ def numeric(component: Numeric) -> Numeric:
     def preprocess(value: object) -> float | None:
         if value is None and isinstance(component, gr.Number):
             return None
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_number(value):
             raise refusal(f"{component.label} is a number, not {value!r:.50}.")
         if not least <= value <= most:
-            raise refusal(f"{component.label} is from {least} to {most}, not {value}.")
+            raise refusal(f"{component.label} is from {least} to {most}, not {value!r:.50}.")
         return usual(value)
 
     component.preprocess = preprocess
@@ -71,13 +70,15 @@ def typed(component: Numeric) -> Numeric:
     usual, default, least, step = component.preprocess, component.value, component.minimum, component.step
 
     def preprocess(value: object) -> float | None:
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            value = default
-        value = min(max(value, least), component.maximum)
+        value = min(max(value, least), component.maximum) if _is_number(value) else default
         return usual(least + step * round((value - least) / step) if isinstance(component, gr.Slider) else value)
 
     component.preprocess = preprocess
     return component
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and value == value  # which NaN is not
 
 
 def one_of(component: gr.Radio) -> gr.Radio:

@@ -130,14 +130,15 @@ def _encode_deep_tiff(stream: BinaryIO, pixels: np.ndarray, exif: bytes, dpi: tu
     extra = [(tag, "s", 0, _Stored(tags[tag]).encode(), True) for tag in KEPT_TAGS if tag in tags]
     resolution = {"resolution": dpi, "resolutionunit": "INCH"} if dpi else {}
     large = pixels.nbytes > 2**32 - 2**25  # beyond what offsets of 32 bits reach, with room for the tags
+    start = stream.tell()  # offsets count from here
     with tifffile.TiffWriter(stream, bigtiff=large, byteorder="<") as writer:
         for tag, name in KEPT_FOLDERS.items():
             if tag in tags and not large:  # tifffile has no writer for folders: Pillow makes them, for 32 bits
                 folder = ImageFileDirectory_v2(group=tag)
                 for key, value in tags[tag].items():
                     folder[key] = value
-                extra.append((name, "I", 1, stream.tell(), True))
-                data = folder.tobytes(stream.tell())
+                extra.append((name, "I", 1, stream.tell() - start, True))
+                data = folder.tobytes(stream.tell() - start)
                 stream.write(data + bytes(len(data) % 2))  # each begins at an even byte
         writer.write(
             pixels,
