@@ -243,7 +243,10 @@ def test_photographs_added_to_an_album_at_work_are_coloured_too(page: Page, grey
     expect(progress).to_contain_text("of 3 photographs are coloured")
     drop(page, "drop", "dataTransfer", tmp_path / "d.png")
     expect(progress).to_contain_text("4 of 4 photographs are coloured.")
-    page.locator("#photos").get_by_label("Clear").click()
+    page.get_by_role("tabpanel").get_by_label("second").first.click()
+    page.get_by_role("button", name="Colourize again").click()
+    expect(progress).to_contain_text(re.compile("[01] of 4"))
+    page.locator("#photos").get_by_label("Clear").click()  # it does not wait for the others
     expect(progress).to_contain_text("Drop in several photographs")
     expect(page.get_by_text("Download colorized.zip")).to_have_count(0)
 

@@ -181,7 +181,13 @@ def _album_tab(jobs: Jobs) -> None:
         **PRIVATE,
         **in_queue("album"),
     )
-    photos.clear(fn=None, cancels=[job])
+    photos.clear(
+        lambda: (_progress(None), gr.Gallery(visible=False), gr.DownloadButton(visible=False)),
+        outputs=[progress, gallery, download],
+        cancels=[job],
+        queue=False,
+        api_visibility="private",
+    )
 
 
 def _progress(album: Album | None) -> str:
