@@ -137,21 +137,24 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
 
 
 def _album_tab(jobs: Jobs) -> None:
+    def nothing(said: str = _progress(None)) -> tuple[str, gr.Gallery, gr.DownloadButton]:
+        """No picture, of the photographs before either."""
+        return said, gr.Gallery(visible=False), gr.DownloadButton(visible=False)
+
     def show(
         photos: list[str], model: str, saturation: float, render_size: int
     ) -> Iterator[tuple[str, gr.Gallery, gr.DownloadButton]]:
         """How far it is, the pictures so far, and at last the zip file."""
-        nothing = gr.Gallery(visible=False), gr.DownloadButton(visible=False)
         if not photos:
-            yield _progress(None), *nothing
+            yield nothing()
             return
         try:
             for album in jobs.colorize_all(photos, model, saturation, render_size):
                 pictures = [(str(path), name) for path, name in album.pictures]
                 download = _download(album.archive) if album.archive else gr.DownloadButton(visible=False)
                 yield _progress(album), gr.Gallery(pictures, visible=bool(pictures)), download
-        except gr.Error as error:  # nothing of the photographs before them stays
-            yield _paragraphs([error.message]), *nothing
+        except gr.Error as error:
+            yield nothing(_paragraphs([error.message]))
 
     with gr.Row(elem_id="album-tab"):
         with gr.Column(scale=2, min_width=300):
@@ -171,23 +174,18 @@ def _album_tab(jobs: Jobs) -> None:
             gallery = gr.Gallery(
                 label="Coloured", columns=3, visible=False, buttons=["download"], elem_id="album", **GALLERY
             )
+    shown = [progress, gallery, download]
     job = gr.on(
         [photos.change, again.click],
         show,
         [photos, model, saturation, size],
-        [progress, gallery, download],
+        shown,
         trigger_mode="always_last",  # more may come while the first are worked on
         show_progress_on=progress,
         **PRIVATE,
         **in_queue("album"),
     )
-    photos.clear(
-        lambda: (_progress(None), gr.Gallery(visible=False), gr.DownloadButton(visible=False)),
-        outputs=[progress, gallery, download],
-        cancels=[job],
-        queue=False,
-        api_visibility="private",
-    )
+    photos.clear(nothing, None, shown, cancels=[job], queue=False, api_visibility="private")
 
 
 def _progress(album: Album | None) -> str:
