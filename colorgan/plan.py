@@ -92,9 +92,7 @@ def _expand(name: str) -> Iterator[tuple[Path, Path]]:
     path = Path(name)
     if name == "-":
         yield path, Path()
-    elif name and os.path.isdir(
-        path
-    ):  # which, unlike is_dir, bears names that are too long and folders that are closed
+    elif name and os.path.isdir(path):  # unlike Path.is_dir, it bears names that are too long
         for source in sorted(path.rglob("*")):
             hidden = any(part.startswith(".") for part in source.relative_to(path).parts)
             ours = source.stem.endswith(".colorized")

@@ -479,8 +479,8 @@ class Handler(BaseHTTPRequestHandler):
                     sibling["lfs"] = {"sha256": row["sha256"], "size": row["size"], "pointerSize": 130}
             siblings.append(sibling)
         times = dict.fromkeys(("createdAt", "lastModified"), "2025-01-01T00:00:00.000Z")
-        counts = {"downloads": 0, "likes": 0, "tags": [], "disabled": False, "gated": False}
-        secret = {"private": repo["private"], "sdk": repo.get("sdk")}
+        counts = {"downloads": 0, "likes": 0, "tags": [], "disabled": False}
+        secret = {"private": repo["private"], "gated": repo.get("gated", False), "sdk": repo.get("sdk")}
         return (
             {"_id": id, "id": id, "author": id.split("/")[0], "sha": sha, "siblings": siblings}
             | times

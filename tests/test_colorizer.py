@@ -59,6 +59,16 @@ def test_a_mirrored_picture_has_mirrored_colours(colorizer: Colorizer) -> None:
     assert torch.allclose(mirrored.flip(-1), chroma, atol=1e-5)
 
 
+def test_the_steps_apart(colorizer: Colorizer) -> None:
+    photo = read_photo(skimage.data.chelsea())
+    chroma = colorizer.predict(photo, render_size=np.int64(32))
+    assert chroma.shape == colorizer.predict(photo, render_size=32).shape
+    chroma.mul_(1.2)  # it may be written to
+    for wrong in ({"bits": 12}, {"saturation": -1}, {"saturation": float("nan")}):
+        with pytest.raises(ValueError, match=r"8 or 16 bits, not 12|The saturation is from 0"):
+            render(photo, chroma, **wrong)
+
+
 def test_samples_differ_in_their_colours_alone() -> None:
     colorizer, pixels = Colorizer.from_pretrained("cgan"), skimage.data.coffee()  # the colour of a cup is a guess
     samples = colorizer.colorize(pixels, num_samples=3, seed=1)

@@ -28,8 +28,8 @@ from conftest import PHOTOS, ROOT, running_app
 from gradio.exceptions import Error
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from pictures import EXACT, LOSSY
 from PIL import Image
-from test_photo import EXACT, LOSSY
 
 from colorgan.color import rgb_to_lab
 from colorgan.colorizer import Colorizer

@@ -111,12 +111,14 @@ def space(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         return hub.files("spaces", "user/demo")["README.md"]
 
     hub.commit("models", "user/secret", hub.files("models", MODELS[0]), private=True)
-    run = deploy("--space", "user/second", "--models", "user/secret", f"{MODELS[0]}@main",
+    hub.commit("models", "user/gated", hub.files("models", MODELS[0]))
+    hub.write("models", "user/gated", hub.read("models", "user/gated") | {"gated": "manual"})
+    run = deploy("--space", "user/second", "--models", "user/secret", "user/gated", f"{MODELS[0]}@main",
                  **hub.environment(home / "owner", token="hf_write"))  # fmt: skip
     assert run.returncode == 0, run.stderr
     second = RepoCard(hub.files("spaces", "user/second")["README.md"].decode()).data
-    assert second.models == ["user/secret", MODELS[0]]
-    assert "preload_from_hub" not in second.to_dict()  # a build reads neither
+    assert second.models == ["user/secret", "user/gated", MODELS[0]]
+    assert "preload_from_hub" not in second.to_dict()  # a build reads none of them
     card = deployed_card().replace(b"title: colorgan\n", b"title: Grandma's album\npinned: true\n") + b"Of my own.\n"
     hub.commit("spaces", "user/demo", {"README.md": card, "colorgan/old.py": b"", "notes.txt": b"mine"})
     assert deployed_card() == card

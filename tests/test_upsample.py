@@ -83,7 +83,7 @@ def test_pictures_smaller_than_the_grid(size: tuple[int, int]) -> None:
     assert torch.allclose(chroma, torch.tensor(3.0), atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [(2000, 4), (4, 2000)])
+@pytest.mark.parametrize("size", [(20_000, 4), (4, 20_000)])
 def test_a_thin_strip_takes_no_more_rounds_than_a_square(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,4 +91,4 @@ def test_a_thin_strip_takes_no_more_rounds_than_a_square(
     monkeypatch.setattr(upsample, "_diffuse", lambda *arguments: rounds.append(1) or diffuse(*arguments))
     seen = shrink(torch.rand(1, 2, *size), tuple(min(side, 768) for side in size))[0]  # as the network sees it
     assert upsample_chroma(seen, torch.rand(size) * 100).shape == (2, *size)
-    assert len(rounds) <= 16
+    assert len(rounds) == 8
