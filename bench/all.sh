@@ -11,7 +11,7 @@ if python -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
     recipe=""
 else # what a CPU can do in minutes: a quarter of the seed network's width
     settings="auto no"
-    recipe="--architecture seed --width 16 --num_train_epochs 1 --train_batch_size 64"
+    recipe="--architecture pix2pix --width 16 --num_train_epochs 1 --train_batch_size 64"
 fi
 echo "## Steps" && python bench/train.py --settings $settings
 echo "## Peers" && python bench/peers.py

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from colorgan import Colorizer
-from colorgan.figure import grid
+from colorgan.evaluation.grid import grid
 
 PHOTOS = Path(skimage.__file__).parent / "data"
 NAMES = ("coffee.png", "rocket.jpg", "chelsea.png", "astronaut.png")

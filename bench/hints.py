@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from colorgan import Generator
 from colorgan.color import inputs_to_lab, lab_to_rgb, lightness_and_chroma, rgb_to_lab, to_uint8
 from colorgan.data import Batches, ImageSet, load_images, split_indices
-from colorgan.metrics import ab_error, psnr_from, squared_error
+from colorgan.evaluation.metrics import ab_error, psnr_from, squared_error
 from colorgan.models import Classifier, ResidualBlock
 
 Hint = Callable[[Tensor, Tensor, Tensor], Tensor]  # lightness, chroma, labels -> (N, numbers)

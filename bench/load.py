@@ -22,7 +22,7 @@ import psutil
 import skimage
 from PIL import Image
 
-from colorgan.view import RENDER_SIZE
+from colorgan.inference.inputs import RENDER_SIZE
 
 ROOT = Path(__file__).parent.parent
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"

@@ -15,10 +15,10 @@ from unittest import mock
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from colorgan.config import parse_config
 from colorgan.data import Batches, ImageSet
 from colorgan.models import Discriminator, Generator
-from colorgan.training import Run
+from colorgan.training.config import parse_config
+from colorgan.training.run import Run
 
 ROOT = Path(__file__).parent.parent
 WARM_UP = 3  # steps before the clock starts

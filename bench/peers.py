@@ -1,11 +1,11 @@
-"""The seed cGAN's joint step, our way and the way of those who trained it before, in the same run.
+"""The pix2pix cGAN's joint step, our way and the way of those who trained it before, in the same run.
 
     python bench/peers.py [--seconds 10]
 
 The peers' way, written from its description (karoly-hars/GAN_image_colorizing and others): PNG files, read, turned to
 Lab and augmented one by one by scikit-image in a DataLoader's four workers; the same two networks (16.65 M parameters
-and a discriminator of the seed preset) in float32 and the default memory layout; losses read at every step. Ours is
-`train/cgan.py --preset seed`. They take turns, so that what else the machine does falls on both.
+and a discriminator of the pix2pix preset) in float32 and the default memory layout; losses read at every step. Ours is
+`train/cgan.py --preset pix2pix`. They take turns, so that what else the machine does falls on both.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
         write_crops(Path(folder))
         for _ in range(REPEATS):
             theirs = peers_way(Path(folder), options.seconds)
-            arguments = ("--preset", "seed", "--train_batch_size", str(BATCH))
+            arguments = ("--preset", "pix2pix", "--train_batch_size", str(BATCH))
             ours = in_new_process("cgan", *arguments, seconds=options.seconds)["images_per_s"]
             ratios.append(ours / theirs)
             print(f"the peers' way {theirs:.1f} images/s, ours {ours:.1f}: {ratios[-1]:.2f} times as fast", flush=True)
@@ -73,8 +73,8 @@ def write_crops(folder: Path) -> None:
 def peers_way(folder: Path, seconds: float) -> float:
     """Images a second of the joint step, after three steps to warm up."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    generator = Generator("seed", 64).to(device).train()
-    discriminator = Discriminator("seed", 64).to(device).train()
+    generator = Generator("pix2pix", 64).to(device).train()
+    discriminator = Discriminator("pix2pix", 64).to(device).train()
     optimizer_g = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
     loader = DataLoader(Files(folder), BATCH, shuffle=True, num_workers=4, drop_last=True)

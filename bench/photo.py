@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from colorgan import Colorizer, cli
+from colorgan.inference.render import render
 from colorgan.photo import Photo, read_photo, write_photo
-from colorgan.render import render
 
 
 def picture(width: int, height: int) -> Image.Image:

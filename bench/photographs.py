@@ -6,13 +6,13 @@ Every photograph of the folder is made grey and colourized at full size, as a us
 (below 1 is better than leaving it grey), colourfulness to the truth's, all as means over photographs.
 
 `--faded` shows the network the lightness of a faded print instead (0.4 L + 35), once with the contrast that
-`colorgan.view.unfade` gives it, and once as it is; its colours are put on the true lightness.
+`colorgan.inference.inputs.unfade` gives it, and once as it is; its colours are put on the true lightness.
 
 `--sizes` compares render sizes on smaller copies. Rows like 16+48 fuse what is predicted at those sizes, as strong as
 the largest. Whatever weakens colours lowers the error, so the last columns compare at equal colourfulness, which the
 saturation brings about. Run it again when the checkpoints change, and put the best size into `RENDER_SIZE` in
-colorgan/view.py, which is seen together with 16. On Kodak 1 to 12, where colourfulness is 0.5, 16+48 is the best
-with every bundled model, 3 to 5 % better than 16+32, and a size with 16 is better than with its half.
+colorgan/inference/inputs.py, which is seen together with 16. On Kodak 1 to 12, where colourfulness is 0.5, 16+48 is
+the best with every bundled model, 3 to 5 % better than 16+32, and a size with 16 is better than with its half.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from PIL import Image
 
 from colorgan import Colorizer, view
 from colorgan.color import rgb_to_lab
-from colorgan.metrics import ab_error, ciede2000, colorfulness
+from colorgan.evaluation.metrics import ab_error, ciede2000, colorfulness
+from colorgan.inference.render import render
 from colorgan.photo import read_photo
-from colorgan.render import render
 
 SIZES = ((16,), (32,), (48,), (64,), (128,), (16, 32), (16, 48), (16, 64), (16, 128), (32, 64), (64, 128), (16, 32, 48))
 SATURATIONS = (0.5, 0.7, 1.0, 1.4, 2.0)

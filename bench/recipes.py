@@ -24,7 +24,7 @@ TRAIN = Path(__file__).parent.parent / "train"
 DEFAULT_GAN = "--adversarial_loss hinge --discriminator_architecture spectral --lambda_l1 15"
 IDEAS = {  # by name: what is added to the first row's options
     "unet": {
-        "seed recipe": "",
+        "pix2pix recipe": "",
         "ten times the learning rate": "--learning_rate 2e-3",
         "l1": "--loss l1",
         "huber": "--loss huber",
@@ -34,7 +34,7 @@ IDEAS = {  # by name: what is added to the first row's options
         "... and ten times the rate": "--architecture residual --width 24 --learning_rate 2e-3",
     },
     "cgan": {
-        "seed recipe": "",
+        "pix2pix recipe": "",
         "L1 x 15 instead of x 100": "--lambda_l1 15",
         "hinge": "--adversarial_loss hinge",
         "spectral norm": "--discriminator_architecture spectral",
@@ -44,9 +44,9 @@ IDEAS = {  # by name: what is added to the first row's options
     "precision": {"float32": "--mixed_precision no", "bf16": "--mixed_precision bf16"},
 }
 FIRST = {
-    "unet": "unet.py --preset seed --width 16",
-    "cgan": "cgan.py --preset seed --width 16 --discriminator_width 16",
-    "precision": "unet.py --architecture seed --width 16",
+    "unet": "unet.py --preset pix2pix --width 16",
+    "cgan": "cgan.py --preset pix2pix --width 16 --discriminator_width 16",
+    "precision": "unet.py --architecture pix2pix --width 16",
 }
 FIGURES = ("ab_mae", "colorfulness", "fd_ab", "auc_rebalanced")
 

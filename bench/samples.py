@@ -4,8 +4,8 @@
 
 On the coloured test images: what the network says, and samples of it in random light (`Colorizer.predict`). `distance`
 is the mean absolute difference of a and b between two samples of one image, in Lab units; `best` the ab error of the
-sample nearest to the truth. The light in colorgan/view.py was chosen on validation images: as much as leaves `fd`
-what it is.
+sample nearest to the truth. The light in colorgan/inference/inputs.py was chosen on validation images: as
+much as leaves `fd` what it is.
 """
 
 import argparse
@@ -16,9 +16,9 @@ import torch
 from colorgan import Colorizer
 from colorgan.color import inputs_to_lab, lab_to_rgb, lightness_and_chroma, rgb_to_lab, to_uint8
 from colorgan.data import load_images
-from colorgan.evaluation import Evaluator
-from colorgan.metrics import ab_error, colorfulness, frechet_distance, psnr_from, squared_error
-from colorgan.view import draw_light, relight
+from colorgan.evaluation.evaluate import Evaluator
+from colorgan.evaluation.metrics import ab_error, colorfulness, frechet_distance, psnr_from, squared_error
+from colorgan.inference.inputs import draw_light, relight
 
 
 def main() -> None:

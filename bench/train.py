@@ -17,9 +17,9 @@ from measuring import EPOCH, in_new_process, peak_flops, time_script
 
 SCRIPTS = {
     "unet, default": ("unet", "--train_batch_size", "128"),
-    "unet, seed": ("unet", "--preset", "seed", "--train_batch_size", "128"),
+    "unet, pix2pix": ("unet", "--preset", "pix2pix", "--train_batch_size", "128"),
     "cgan, default": ("cgan", "--train_batch_size", "128"),
-    "cgan, seed": ("cgan", "--preset", "seed", "--train_batch_size", "64"),
+    "cgan, pix2pix": ("cgan", "--preset", "pix2pix", "--train_batch_size", "64"),
     "nogan, generator": ("nogan", "--stage", "generator", "--train_batch_size", "128"),
     "nogan, joint": ("nogan", "--stage", "joint", "--train_batch_size", "128"),
 }

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
-from colorgan.upsample import shrink, upsample_chroma
+from colorgan.inference.upsample import shrink, upsample_chroma
 
 
 def plain(mode: str) -> Callable[[Tensor, Tensor], Tensor]:

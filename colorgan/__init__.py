@@ -1,7 +1,7 @@
 """colorgan: colourize photographs with small networks trained on CIFAR-10."""
 
-from colorgan.colorizer import Colorizer
-from colorgan.hub import CheckpointError
+from colorgan.hub.checkpoint import CheckpointError
+from colorgan.inference.colorizer import Colorizer
 from colorgan.models import Generator
 from colorgan.photo import PhotoError
 

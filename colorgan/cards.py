@@ -6,8 +6,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from colorgan.hub import read_config
-from colorgan.metrics import markdown_table
+from colorgan.evaluation.metrics import markdown_table
+from colorgan.hub.checkpoint import read_config
 
 DESCRIPTIONS = {
     "unet": "A U-Net that learned to predict the mean colour of every pixel from lightness",

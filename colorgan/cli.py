@@ -15,11 +15,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from colorgan import __version__
-from colorgan.colorizer import Colorizer
-from colorgan.hub import CheckpointError, locate, push, read_config
+from colorgan.hub.checkpoint import CheckpointError, locate, push, read_config
+from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.render import render
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.plan import Job, plan
-from colorgan.render import render
 
 EXAMPLES = """examples:
   colorgan photo.jpg                         write photo.colorized.png beside it

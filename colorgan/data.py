@@ -15,7 +15,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from PIL import Image
 from torch import Tensor
 
-from colorgan.remote import HUB_ERRORS, download, is_damaged, is_refusal, patiently, reason
+from colorgan.hub.client import HUB_ERRORS, download, is_damaged, is_refusal, patiently, reason
 
 # where the Hub keeps one split: `load_dataset` would fetch the training images as well to show a few of the test images
 ONE_SPLIT = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}

@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from colorgan.convolution import Conv2d, ConvTranspose2d
-from colorgan.hub import Checkpoint
+from colorgan.hub.checkpoint import Checkpoint
 
 
 class Generator(nn.Module, Checkpoint):
     """Predict chroma (N, 2, H, W) from lightness (N, 1, H, W), both in [-1, 1]; any height and width.
 
-    `architecture` is `residual` (the default recipe), `seed` (the U-Net of Isola et al. 2017, cut down for 32x32) or
+    `architecture` is `residual` (the default recipe), `pix2pix` (the U-Net of Isola et al. 2017, cut down for 32x32) or
     `classic` (Ronneberger et al. 2015); `width` is the number of channels of the first stage, and parameters grow with
     its square. What is no multiple of 16 is continued on all sides by its mirror image.
     """
 
     def __init__(self, architecture: str = "residual", width: int = 48):
         super().__init__()
-        networks = {"residual": ResidualUNet, "seed": SeedUNet, "classic": ClassicUNet}
+        networks = {"residual": ResidualUNet, "pix2pix": Pix2PixUNet, "classic": ClassicUNet}
         if architecture not in networks:
             raise ValueError(f"Unknown architecture {architecture!r}: choose one of {', '.join(networks)}.")
         self.network = networks[architecture](width)
@@ -116,7 +116,7 @@ class Attention(nn.Module):
         return x + self.out(mixed.transpose(-1, -2).reshape(n, c, h, w))
 
 
-class SeedUNet(nn.Module):
+class Pix2PixUNet(nn.Module):
     """4x4 convolutions down to 2x2 and transposed ones back up, skips concatenated (Nazeri et al. 2018, for CIFAR-10).
 
     16.65 M parameters at width 64. The first convolution keeps the size, the other four halve it.
@@ -190,13 +190,14 @@ class Discriminator(nn.Module, Checkpoint):
     """Judge chroma (N, 2, H, W) in the light of its lightness (N, 1, H, W): a map of logits (N, 1, H', W').
 
     The sigmoid of a logit is the probability that the colour there is real. `architecture` is `spectral` (the default:
-    spectral normalisation, Miyato et al. 2018) or `seed` (BatchNorm); `width` is the first stage's number of channels.
+    spectral normalisation, Miyato et al. 2018) or `pix2pix` (BatchNorm); `width` is the number of channels of the
+    first stage.
     """
 
     def __init__(self, architecture: str = "spectral", width: int = 32):
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width]
-        if architecture == "seed":
+        if architecture == "pix2pix":
             self.network = nn.Sequential(
                 *_halving(3, widths[0]),
                 *(layer for a, b in itertools.pairwise(widths) for layer in _halving(a, b, nn.BatchNorm2d(b))),
@@ -213,7 +214,7 @@ class Discriminator(nn.Module, Checkpoint):
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)
         else:
-            raise ValueError(f"Unknown architecture {architecture!r}: choose spectral or seed.")
+            raise ValueError(f"Unknown architecture {architecture!r}: choose spectral or pix2pix.")
 
     def forward(self, lightness: Tensor, chroma: Tensor) -> Tensor:
         return self.network(torch.cat([lightness, chroma], dim=1))

@@ -16,8 +16,8 @@ import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoCard, constants
 
 from colorgan import Generator
-from colorgan.hub import bundled_names
-from colorgan.remote import ANSWER, HUB_ERRORS, download, patiently, reason
+from colorgan.hub.checkpoint import bundled_names
+from colorgan.hub.client import ANSWER, HUB_ERRORS, download, patiently, reason
 
 ROOT = Path(__file__).parent.parent
 PRELOADED = ("config.json", "model.safetensors", "README.md")  # fetched when the Space is built

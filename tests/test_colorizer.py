@@ -14,11 +14,11 @@ from PIL import Image
 
 from colorgan import Colorizer, Generator, PhotoError
 from colorgan.color import gamut_scale, lab_to_rgb, rgb_to_lab, to_uint8
-from colorgan.colorizer import PRECISION
+from colorgan.inference.colorizer import PRECISION
+from colorgan.inference.inputs import RENDER_SIZE
+from colorgan.inference.render import GAMUT_TOLERANCE, render
+from colorgan.inference.upsample import upsample_chroma
 from colorgan.photo import Photo, read_photo
-from colorgan.render import GAMUT_TOLERANCE, render
-from colorgan.upsample import upsample_chroma
-from colorgan.view import RENDER_SIZE
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -125,7 +125,7 @@ def test_twelve_megapixels(colorizer: Colorizer) -> None:
 MEASURE = """
 import sys, numpy, torch
 from colorgan.photo import Photo
-from colorgan.render import render
+from colorgan.inference.render import render
 
 def peak():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

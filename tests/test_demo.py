@@ -32,13 +32,13 @@ from pictures import EXACT, LOSSY
 from PIL import Image
 
 from colorgan.color import rgb_to_lab
-from colorgan.colorizer import Colorizer
 from colorgan.demo.about import about
 from colorgan.demo.jobs import TILE, Jobs, Recent
 from colorgan.demo.page import example_photos
 from colorgan.demo.start import _parser
-from colorgan.demo.visitors import MAX_FILES
-from colorgan.hub import bundled_generators
+from colorgan.demo.uploads import MAX_FILES
+from colorgan.hub.checkpoint import bundled_generators
+from colorgan.inference.colorizer import Colorizer
 
 
 @pytest.fixture(scope="module")

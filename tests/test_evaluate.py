@@ -19,7 +19,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from colorgan import Colorizer
 from colorgan.cards import update_figures, update_readme
 from colorgan.data import load_images
-from colorgan.hub import BUNDLED, bundled_generators
+from colorgan.hub.checkpoint import BUNDLED, bundled_generators
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = os.environ.get("COLORGAN_CIFAR10")

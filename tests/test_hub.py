@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from colorgan import CheckpointError, Colorizer, Generator
-from colorgan.hub import BUNDLED, bundled_names
+from colorgan.hub.checkpoint import BUNDLED, bundled_names
 from colorgan.models import Discriminator
 
 
@@ -22,7 +22,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_a_saved_generator_comes_back(tmp_path: Path):
     torch.manual_seed(0)
-    for architecture in ("residual", "seed"):
+    for architecture in ("residual", "pix2pix"):
         model = Generator(architecture, width=8).half().float().eval()  # as half precision keeps it
         model.save_pretrained(tmp_path / architecture)
         lightness = torch.rand(2, 1, 32, 32) * 2 - 1
@@ -62,7 +62,7 @@ def test_other_networks_are_refused(checkpoint: Path, tmp_path: Path):
     Discriminator(width=8).save_pretrained(tmp_path / "critic")
     with pytest.raises(CheckpointError, match="a checkpoint of Discriminator, not of a Generator"):
         Generator.from_pretrained(tmp_path / "critic")
-    for settings in ({"width": 16}, {"architecture": "seed"}, {"architecture": "transformer"}, {"depth": 3}):
+    for settings in ({"width": 16}, {"architecture": "pix2pix"}, {"architecture": "transformer"}, {"depth": 3}):
         folder = shutil.copytree(checkpoint, tmp_path / "changed", dirs_exist_ok=True)
         change_config(folder, **settings)
         with pytest.raises(CheckpointError, match="do not fit this Generator") as caught:

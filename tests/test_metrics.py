@@ -7,7 +7,7 @@ import torch
 from skimage import color, data, metrics
 
 from colorgan.color import rgb_to_lab
-from colorgan.metrics import (
+from colorgan.evaluation.metrics import (
     accuracy,
     ciede2000,
     colorfulness,

@@ -6,7 +6,7 @@ import torch
 from colorgan.models import Classifier, Discriminator, Generator
 
 
-@pytest.mark.parametrize("architecture", ["residual", "seed", "classic"])
+@pytest.mark.parametrize("architecture", ["residual", "pix2pix", "classic"])
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 47), (5, 100)])
 def test_the_generator_takes_any_size(architecture: str, size: tuple[int, int]):
     generator = Generator(architecture, width=8).eval()
@@ -15,7 +15,7 @@ def test_the_generator_takes_any_size(architecture: str, size: tuple[int, int]):
     assert chroma.abs().max() <= 1
 
 
-@pytest.mark.parametrize(("architecture", "millions"), [("seed", 16.65), ("classic", 34.52)])
+@pytest.mark.parametrize(("architecture", "millions"), [("pix2pix", 16.65), ("classic", 34.52)])
 def test_the_literature_s_networks_have_their_parameters(architecture: str, millions: float):
     count = sum(p.numel() for p in Generator(architecture, 64).parameters())
     assert round(count / 1e6, 2) == millions
@@ -27,7 +27,7 @@ def test_an_unknown_architecture_is_refused(build: type):
         build("vit")
 
 
-@pytest.mark.parametrize("architecture", ["spectral", "seed"])
+@pytest.mark.parametrize("architecture", ["spectral", "pix2pix"])
 def test_the_discriminator_sees_lightness_and_chroma(architecture: str):
     torch.manual_seed(0)
     discriminator = Discriminator(architecture, width=8).eval()

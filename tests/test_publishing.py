@@ -18,8 +18,8 @@ from PIL import Image
 from skimage import data
 
 from colorgan.cards import update_figures, write_training_card
-from colorgan.config import TrainingConfig, parse_config
-from colorgan.script import command_of
+from colorgan.training.config import TrainingConfig, parse_config
+from colorgan.training.launch import command_of
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = """---

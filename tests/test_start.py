@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 from gradio.exceptions import Error
 
-from colorgan.demo import main, start, visitors
+from colorgan.demo import main, start
 from colorgan.demo.start import _has_mcp
-from colorgan.demo.visitors import keep_tidy, tidy, uploaded
+from colorgan.demo.uploads import keep_tidy, tidy, uploaded
 
 Start = Callable[..., Path]
 
@@ -153,8 +153,8 @@ def test_an_error_does_not_end_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_
         rounds.append(arguments)
         raise OSError
 
-    monkeypatch.setattr(visitors, "time", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr(visitors, "tidy", failing)
+    monkeypatch.setattr(uploads, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(uploads, "tidy", failing)
     keep_tidy(tmp_path)
     ended.wait(5)
     assert len(rounds) == 3

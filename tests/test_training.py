@@ -22,14 +22,14 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
-from colorgan.config import TrainingConfig
 from colorgan.data import ImageSet
-from colorgan.metrics import colorfulness
+from colorgan.evaluation.evaluate import colorize_all, interpolate
+from colorgan.evaluation.metrics import colorfulness
 from colorgan.models import Classifier, Discriminator, Generator
-from colorgan.script import fastest_precision
-from colorgan.stopping import Stop
-from colorgan.training import Run
-from colorgan.validation import colorize_all, interpolate
+from colorgan.training.checkpoints import Stop
+from colorgan.training.config import TrainingConfig
+from colorgan.training.launch import fastest_precision
+from colorgan.training.run import Run
 
 ROOT = Path(__file__).parent.parent
 PYTHON = [sys.executable]
@@ -123,9 +123,9 @@ def test_readme_trains_all_four():
 
 @pytest.mark.parametrize("script", ["unet", "cgan"])
 def test_the_seed_preset_runs_at_64_pixels_in_bf16(script: str, images: Path, tmp_path: Path):
-    train(script, tmp_path / "seed", images, "--preset", "seed", "--resolution", 64, "--max_train_steps", 2,
+    train(script, tmp_path / "pix2pix", images, "--preset", "pix2pix", "--resolution", 64, "--max_train_steps", 2,
           "--mixed_precision", "bf16", "--validation_split", "hue")  # fmt: skip
-    assert json.loads((tmp_path / "seed" / "config.json").read_text())["architecture"] == "seed"
+    assert json.loads((tmp_path / "pix2pix" / "config.json").read_text())["architecture"] == "pix2pix"
 
 
 def test_a_network_begins_from_and_learns_from_others(images: Path, tmp_path: Path):
@@ -152,7 +152,7 @@ def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_pa
 def test_compiled_and_automatic_precision_give_the_same_figures(images: Path, tmp_path: Path):
     figures = {}
     for name, options in {"plain": ["--mixed_precision", "no"], "auto": [], "compiled": ["--compile"]}.items():
-        common = ["--architecture", "seed", "--max_train_steps", 4]
+        common = ["--architecture", "pix2pix", "--max_train_steps", 4]
         printed = train("unet", tmp_path / name, images, *common, *options, TORCH_LOGS="graph_code")
         assert ("TRACED GRAPH" in printed) == (name == "compiled")
         record = json.loads((tmp_path / name / "training.json").read_text())

@@ -6,9 +6,9 @@ import skimage.data
 import torch
 import torch.nn.functional as F
 
-from colorgan import upsample
 from colorgan.color import lab_to_rgb, rgb_to_lab
-from colorgan.upsample import guide_chroma, shrink, upsample_chroma
+from colorgan.inference import upsample
+from colorgan.inference.upsample import guide_chroma, shrink, upsample_chroma
 
 
 def photograph(name: str) -> torch.Tensor:

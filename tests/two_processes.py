@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from colorgan import training
 from colorgan.data import Batches
+from colorgan.training import run as training
 
 
 def digest(*tensors: torch.Tensor) -> str:

@@ -3,7 +3,7 @@
     accelerate launch train/cgan.py --output_dir runs/cgan
 
 The discriminator sees lightness and colour together, so it can say "grass is not that brown"; the L1 term keeps the
-colours where they belong. A small weight on L1 gives vivid pictures, a large one (100 in the seed recipe) pale ones.
+colours where they belong. A small weight on L1 gives vivid pictures, a large one (100 in the pix2pix recipe) pale ones.
 A GAN that began from a regression (`--generator runs/unet`) errs less when its weights are moved back part of the way
 (`--colorfulness 0.75`).
 """
@@ -16,19 +16,19 @@ import torch
 import torch.nn.functional as F
 
 from colorgan.color import lightness_and_chroma
-from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.losses import discriminator_loss, generator_loss
 from colorgan.models import Discriminator, new_generator
-from colorgan.script import run_script
-from colorgan.training import Run
+from colorgan.training.config import TrainingConfig, option, parse_config
+from colorgan.training.launch import run_script
+from colorgan.training.run import Run
 
 PRESETS = {
     "default": {},
     # Nazeri et al. 2018: BatchNorm everywhere, cross-entropy, Adam(0.5, 0.999), a hundred times L1
-    "seed": {
-        "architecture": "seed",
+    "pix2pix": {
+        "architecture": "pix2pix",
         "width": 64,
-        "discriminator_architecture": "seed",
+        "discriminator_architecture": "pix2pix",
         "discriminator_width": 64,
         "adversarial_loss": "bce",
         "lambda_l1": 100.0,
@@ -44,10 +44,10 @@ PRESETS = {
 @dataclass
 class CGANConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/cgan"), "folder for the checkpoint, samples and training states")
-    architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
+    architecture: Literal["residual", "pix2pix"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of its first stage")
     generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
-    discriminator_architecture: Literal["spectral", "seed"] = option("spectral", "shape of the discriminator")
+    discriminator_architecture: Literal["spectral", "pix2pix"] = option("spectral", "shape of the discriminator")
     discriminator_width: int = option(32, "channels of its first stage")
     adversarial_loss: Literal["hinge", "bce"] = option("hinge", "what the two play for")
     lambda_l1: float = option(15.0, "weight of the L1 term beside the adversarial one")

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorgan.color import lightness_and_chroma
-from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import DatasetError, ImageSet, load_images, shift
 from colorgan.models import Classifier
-from colorgan.script import run_script
-from colorgan.states import TrainingError
-from colorgan.training import Run
+from colorgan.training.checkpoints import TrainingError
+from colorgan.training.config import TrainingConfig, option, parse_config
+from colorgan.training.launch import run_script
+from colorgan.training.run import Run
 
 PRESETS = {
     "default": {},

@@ -20,14 +20,13 @@ import torch
 
 from colorgan.cards import update_figures, update_readme
 from colorgan.data import DatasetError, ImageSet, is_grey, load_images
-from colorgan.evaluation import Evaluator, Row, by_class, evaluate, figures, intervals
-from colorgan.figure import save_grid
-from colorgan.hub import CheckpointError, bundled_generators, locate
-from colorgan.metrics import FIGURES, grey_baseline, markdown_table
+from colorgan.evaluation.evaluate import Evaluator, Row, by_class, colorize_all, evaluate, figures, intervals
+from colorgan.evaluation.grid import save_grid
+from colorgan.evaluation.metrics import FIGURES, grey_baseline, markdown_table
+from colorgan.hub.checkpoint import CheckpointError, bundled_generators, locate
 from colorgan.models import Generator
-from colorgan.states import TrainingError, make_folder
-from colorgan.strips import one_core_threads
-from colorgan.validation import colorize_all
+from colorgan.parallel import one_core_threads
+from colorgan.training.checkpoints import TrainingError, make_folder
 
 PER_CLASS = ("ab_mae", "colorfulness", "top1", "ab_bias")  # of each class in table.md; metrics.json has all figures
 SHEET = 20, 10  # columns and rows of the sheet of random outputs

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from colorgan.cards import write_training_card
 from colorgan.color import lightness_and_chroma
-from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import ImageSet
+from colorgan.evaluation.evaluate import colorize_all
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss
 from colorgan.models import Classifier, Discriminator, Generator, new_generator
-from colorgan.script import process, publish, run_script
-from colorgan.states import is_finished, last_state
-from colorgan.training import Run
-from colorgan.validation import colorize_all
+from colorgan.training.checkpoints import is_finished, last_state
+from colorgan.training.config import TrainingConfig, option, parse_config
+from colorgan.training.launch import process, publish, run_script
+from colorgan.training.run import Run
 
 
 @dataclass
@@ -36,7 +36,7 @@ class NoGANConfig(TrainingConfig):
     generator: str | None = option(None, "checkpoint the first stage that is run begins from")
     critic: str | None = option(None, "checkpoint the joint stage begins from, when that is run alone")
     classifier: str = option("classifier", "checkpoint whose features the first stage compares")
-    architecture: Literal["residual", "seed"] = option("residual", "shape of the generator")
+    architecture: Literal["residual", "pix2pix"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of the generator's first stage")
     discriminator_width: int = option(32, "channels of the critic's first stage")
     lambda_feature: float = option(0.1, "weight of the feature loss beside L1")

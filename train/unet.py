@@ -12,18 +12,18 @@ from typing import Literal
 import torch
 
 from colorgan.color import lightness_and_chroma
-from colorgan.config import TrainingConfig, option, parse_config
 from colorgan.data import shift
 from colorgan.losses import RECONSTRUCTION
 from colorgan.models import Generator, new_generator
-from colorgan.script import run_script
-from colorgan.training import Run
+from colorgan.training.config import TrainingConfig, option, parse_config
+from colorgan.training.launch import run_script
+from colorgan.training.run import Run
 
 PRESETS = {
     "default": {},
     # Isola et al. 2017 for 32x32, as Nazeri et al. 2018 built it
-    "seed": {
-        "architecture": "seed",
+    "pix2pix": {
+        "architecture": "pix2pix",
         "width": 64,
         "loss": "mse",
         "learning_rate": 2e-4,
@@ -37,7 +37,7 @@ PRESETS = {
 @dataclass
 class UNetConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, samples and training states")
-    architecture: Literal["residual", "seed", "classic"] = option("residual", "shape of the generator")
+    architecture: Literal["residual", "pix2pix", "classic"] = option("residual", "shape of the generator")
     width: int = option(48, "channels of its first stage")
     generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
     teachers: str | None = option(None, "checkpoints, separated by commas, whose mean prediction is half of the target")

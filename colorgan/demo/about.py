@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from huggingface_hub import ModelCard
 
-from colorgan.hub import BUNDLED, CheckpointError, locate
+from colorgan.hub.checkpoint import BUNDLED, CheckpointError, locate
 
 HUB = "https://huggingface.co"
 

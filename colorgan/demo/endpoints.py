@@ -7,9 +7,9 @@ from typing import Literal
 import gradio as gr
 
 from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, MAX_SATURATION, RENDER_SIZES, Jobs, title
-from colorgan.demo.visitors import numeric, one_of, photo_input, photos_input, refusal
+from colorgan.demo.uploads import numeric, one_of, photo_input, photos_input, refusal
+from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.photo import PhotoError
-from colorgan.view import RENDER_SIZE
 
 # one job of each kind at a time, the others wait; whoever asks for one photograph does not wait for albums to end
 Queue = Literal["photo", "album", "samples"]

@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from colorgan.colorizer import Colorizer
 from colorgan.data import DatasetError, ImageSet, load_images
-from colorgan.demo.visitors import MAX_FILES, MAX_PIXELS, public, refusal
-from colorgan.metrics import grey_baseline, psnr_from, squared_error
+from colorgan.demo.uploads import MAX_FILES, MAX_PIXELS, public, refusal
+from colorgan.evaluation.metrics import grey_baseline, psnr_from, squared_error
+from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.inputs import RENDER_SIZE
+from colorgan.inference.render import render
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
-from colorgan.render import render
-from colorgan.view import RENDER_SIZE
 
 try:
     from spaces import GPU as on_gpu  # a Space on ZeroGPU lends its GPU to the functions marked so

@@ -20,8 +20,8 @@ from colorgan.demo.endpoints import (
     seed_choice,
 )
 from colorgan.demo.jobs import ALL_CLASSES, Album, Jobs, title
-from colorgan.demo.look import HEADER
-from colorgan.demo.visitors import MAX_FILES, photo_input, photos_input, typed
+from colorgan.demo.theme import HEADER
+from colorgan.demo.uploads import MAX_FILES, photo_input, photos_input, typed
 from colorgan.photo import PhotoError
 
 ALL_MODELS = "all, side by side"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from starlette.middleware import Middleware
 
-from colorgan.colorizer import Colorizer
 from colorgan.demo.jobs import Jobs
-from colorgan.demo.look import LOOK
 from colorgan.demo.page import build
-from colorgan.demo.visitors import MAX_FILE, Limits, keep_tidy, public
-from colorgan.hub import CheckpointError, bundled_generators, bundled_names
+from colorgan.demo.theme import LOOK
+from colorgan.demo.uploads import MAX_FILE, Limits, keep_tidy, public
+from colorgan.hub.checkpoint import CheckpointError, bundled_generators, bundled_names
+from colorgan.inference.colorizer import Colorizer
 
 QUEUE = 256  # jobs of all visitors that may wait; whoever comes then is told that the demo is busy
 

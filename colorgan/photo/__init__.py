@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from colorgan.parallel import for_strips
 from colorgan.photo.decode import ORIENTATION, PhotoError, Samples, check_size, decode, decode_tiff, open_picture
-from colorgan.photo.encode import encode, kept_exif
-from colorgan.photo.icc import UNUSED_PROFILE, lightness_grid, luminance_tables
-from colorgan.strips import for_strips
+from colorgan.photo.lightness import UNUSED_PROFILE, lightness_grid, luminance_tables
+from colorgan.photo.write import encode, kept_exif
 
 __all__ = ["FORMATS", "Photo", "PhotoError", "Picture", "read_photo", "write_photo"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
-from colorgan.photo.icc import UNUSED_PROFILE, luminance_tables
+from colorgan.photo.lightness import UNUSED_PROFILE, luminance_tables
 
 with contextlib.suppress(ImportError):  # HEIC, where it is installed
     from pillow_heif import register_heif_opener

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from colorgan.color import gamut_scale, lab_to_linear, out_of_gamut
+from colorgan.inference.upsample import GuidedChroma, guide_chroma
+from colorgan.parallel import for_strips, on_one_core
 from colorgan.photo import Photo
-from colorgan.strips import for_strips, on_one_core
-from colorgan.upsample import GuidedChroma, guide_chroma
 
 GAMUT_TOLERANCE = 1e-6  # in linear RGB: what is clipped beyond it must not show in 16 bits either
 LINEAR_STEPS = 65535  # of the table that encodes 8-bit sRGB: its rounding is wrong by 0.025 of a level at most

@@ -1,6 +1,6 @@
 """Checkpoint folders and the Hub, where such folders also live: finding them, loading strictly, saving, publishing.
 
-All that colorgan says to the Hub is said here and in `colorgan.snapshot`, with the patience of `colorgan.remote`.
+All that colorgan says to the Hub is said here and in `colorgan.hub.client`, with the patience of `colorgan.hub.client`.
 """
 
 import hashlib
@@ -16,10 +16,22 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, PyTorchModelHu
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from colorgan.remote import ANSWER, HUB_ERRORS, content_hashes, download, patiently, reason
-from colorgan.snapshot import FILES, PUBLISHED, CheckpointError, clean_token, pull, require
+from colorgan.hub.client import (
+    ANSWER,
+    FILES,
+    HUB_ERRORS,
+    PUBLISHED,
+    CheckpointError,
+    clean_token,
+    content_hashes,
+    download,
+    patiently,
+    pull,
+    reason,
+    require,
+)
 
-BUNDLED = Path(__file__).parent / "pretrained"
+BUNDLED = Path(__file__).parent.parent / "pretrained"
 Model = TypeVar("Model", bound="Checkpoint")
 logger = logging.getLogger(__name__)
 
@@ -152,7 +164,7 @@ def read_config(folder: Path) -> dict:
 # publishing
 
 
-def create(repo_id: str, *, private: bool = False, token: str | None = None, revision: str | None = None) -> str:
+def create_repo(repo_id: str, *, private: bool = False, token: str | None = None, revision: str | None = None) -> str:
     """Make sure that a repo (and branch) is there and may be written to; gives its id, with the owner's name.
 
     Raises `CheckpointError`.
@@ -211,7 +223,7 @@ def push(
         except CheckpointError as error:
             raise CheckpointError(str(error).replace(f"{temporary}/", "")) from error
         files = {name: (folder / name).read_bytes() for name in PUBLISHED if (folder / name).is_file()}
-    repo_id = create(repo_id, private=private, token=token, revision=revision)
+    repo_id = create_repo(repo_id, private=private, token=token, revision=revision)
     if "README.md" in files:
         files["README.md"] = _published_card(files["README.md"], repo_id, revision)
     upload = partial(_upload, files, repo_id, clean_token(token), revision, commit_message, overwrite_card)

@@ -24,15 +24,23 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from colorgan.cards import write_training_card
-from colorgan.config import TrainingConfig
 from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
-from colorgan.figure import save_grid
-from colorgan.hub import Checkpoint
+from colorgan.evaluation.evaluate import evaluate_generator, interpolate
+from colorgan.evaluation.grid import save_grid
+from colorgan.hub.checkpoint import Checkpoint
 from colorgan.models import Generator
-from colorgan.script import command_of, fastest_precision, hardware, keep_freed_memory, process, publish
-from colorgan.states import Attributes, TrainingError, find_state, last_state, load_state, make_folder, save_state
-from colorgan.stopping import Stop
-from colorgan.validation import evaluate_generator, interpolate
+from colorgan.training.checkpoints import (
+    Attributes,
+    Stop,
+    TrainingError,
+    find_state,
+    last_state,
+    load_state,
+    make_folder,
+    save_state,
+)
+from colorgan.training.config import TrainingConfig
+from colorgan.training.launch import command_of, fastest_precision, hardware, keep_freed_memory, process, publish
 
 # a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
 Evaluate = Callable[[nn.Module, ImageSet], tuple[dict[str, float], dict[str, Tensor]]]

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.color import inputs_to_lab, lab_to_inputs, lab_to_rgb, rgb_to_lab, to_uint8
+from colorgan.inference.inputs import RenderSize, draw_light, network_inputs, relight
+from colorgan.inference.render import render
 from colorgan.models import Generator
+from colorgan.parallel import on_one_core, one_core_threads
 from colorgan.photo import Photo, PhotoError, Picture, read_photo
-from colorgan.render import render
-from colorgan.strips import on_one_core, one_core_threads
-from colorgan.view import RenderSize, draw_light, network_inputs, relight
 
 BATCH_PIXELS = 25_000_000  # what a batch of photographs holds in memory at most, unless one alone is larger
 PRECISION = {"cuda": torch.float16}  # of the network's arithmetic, else float32; bfloat16 is about ten times as far off

@@ -13,10 +13,11 @@ from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from tqdm.auto import tqdm
 
-from colorgan.config import Config, TrainingConfig
+from colorgan import hub
 from colorgan.data import DatasetError
-from colorgan.hub import CheckpointError, create, push
-from colorgan.states import TrainingError
+from colorgan.hub.checkpoint import CheckpointError, push
+from colorgan.training.checkpoints import TrainingError
+from colorgan.training.config import Config, TrainingConfig
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
@@ -74,7 +75,7 @@ def keep_freed_memory() -> None:
 def create_repo(config: Config) -> Config:
     """Make the repo that will take the checkpoint before training: a bad token costs a second, not a night."""
     name = config.hub_model_id or config.output_dir.resolve().name
-    return replace(config, hub_model_id=create(name, private=config.hub_private_repo, token=config.hub_token))
+    return replace(config, hub_model_id=hub.create_repo(name, private=config.hub_private_repo, token=config.hub_token))
 
 
 def publish(config: TrainingConfig) -> None:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorgan.strips import on_one_core
+from colorgan.parallel import on_one_core
 
 WORKING_SIDE = 256  # longer side at which edges steer the colours, and of the grid they come from at most
 GUIDE_SIDE = 1024  # longer side of the finest slope and offset; a guided filter over more than 4 steps would leak

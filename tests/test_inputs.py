@@ -5,8 +5,8 @@ import pytest
 import skimage.data
 import torch
 
+from colorgan.inference.inputs import CONTRAST, MOST_GAIN, network_input, network_inputs
 from colorgan.photo import Photo, read_photo
-from colorgan.view import CONTRAST, MOST_GAIN, network_input, network_inputs
 
 
 def test_the_network_sees_the_shorter_side_at_the_render_size() -> None:

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorgan.inference.upsample import shrink
 from colorgan.photo import Photo
-from colorgan.upsample import shrink
 
 OVERVIEW = 16  # shorter side at which a network takes in most of a photograph at once
 RENDER_SIZE = 48  # shorter side it sees besides, for where the colours are; chosen by `bench/photographs.py --sizes`

@@ -1,0 +1,1 @@
+"""Measuring colourizers: metrics, their evaluation on a data set, and sheets of pictures."""
