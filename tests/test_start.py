@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.exceptions import Error
 
-from colorgan.demo import main, start
+from colorgan.demo import main, start, uploads
 from colorgan.demo.start import _has_mcp
 from colorgan.demo.uploads import keep_tidy, tidy, uploaded
 
