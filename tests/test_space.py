@@ -9,6 +9,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +34,9 @@ def test_the_card_keeps_the_limits_of_the_hub() -> None:
 
 def test_the_requirements_are_the_packages_without_what_a_space_brings_along() -> None:
     listed = (ROOT / "space" / "requirements.txt").read_text().split()
-    project = (ROOT / "pyproject.toml").read_text()
-    (needed,) = re.findall(r"^dependencies = \[(.*?)^\]", project, re.DOTALL | re.MULTILINE)
-    packages = set(re.findall(r'^ *"([\w-]+)', needed, re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + project["optional-dependencies"]["app"]
+    packages = {re.split("[<>=~!]", requirement)[0] for requirement in needed}
     assert {re.split("[<>=~!]", line)[0] for line in listed} == packages - {"gradio", "huggingface_hub", "spaces"}
     assert "torch" in listed  # without a version: ZeroGPU has its own
 
