@@ -98,7 +98,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, photo_dataset: Path, server_fi
     """The demo with two models, a third that does not exist, and the small data set."""
     second = tmp_path_factory.mktemp("models") / "second"
     shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", second)
-    options = ["--model", "unet", second, "nowhere", "--dataset_name", photo_dataset]
+    options = ["--model", "unet", second, "nowhere", "--dataset-name", photo_dataset]
     with running_app(*options, GRADIO_TEMP_DIR=str(server_files)) as url:
         yield url
     assert not list(server_files.glob("colorgan-*")), "the demo leaves files behind when it ends"

@@ -23,12 +23,12 @@ from colorgan.inference.colorizer import Colorizer
 QUEUE = 256  # jobs of all visitors that may wait; whoever comes then is told that the demo is busy
 
 
-def main(argv: list[str] | None = None, models_file: Path | None = None) -> None:
+def main(argv: list[str] | None = None, models_file: Path | None = None, prog: str = "app.py") -> None:
     """Start the demo with the options of the command line.
 
     Models are, unless given: those in COLORGAN_MODELS, those that `models_file` names (a Space's), or the bundled ones.
     """
-    parser = _parser(models_file)
+    parser = _parser(models_file, prog)
     args = parser.parse_args(argv)
     if args.port is not None and not 1 <= args.port <= 65535:
         parser.error(f"{args.port} is no port: a port is from 1 to 65535.")
@@ -76,11 +76,11 @@ def _end(number: int, _frame: object) -> None:
     sys.exit()
 
 
-def _parser(models_file: Path | None = None) -> argparse.ArgumentParser:
+def _parser(models_file: Path | None = None, prog: str = "app.py") -> argparse.ArgumentParser:
     listed = os.environ.get("COLORGAN_MODELS", "").split()
     if not listed and models_file and models_file.is_file():
         listed = models_file.read_text(encoding="utf-8").split()
-    parser = argparse.ArgumentParser(prog="app.py", description="Colourize photographs in the browser.")
+    parser = argparse.ArgumentParser(prog, description="Colourize photographs in the browser.")
     parser.add_argument(
         "--model",
         nargs="+",
@@ -89,7 +89,7 @@ def _parser(models_file: Path | None = None) -> argparse.ArgumentParser:
         help="bundled names, folders, or owner/name[@revision] on the Hub (default: $COLORGAN_MODELS, or all bundled)",
     )
     parser.add_argument(
-        "--dataset_name",
+        "--dataset-name",
         default=os.environ.get("COLORGAN_DATASET") or "uoft-cs/cifar10",
         help="Hub id or folder, for the CIFAR-10 tab (default: $COLORGAN_DATASET, or uoft-cs/cifar10)",
     )
