@@ -1,57 +1,53 @@
-"""The `colorgan` command: colourize files and folders, look at a checkpoint, start the demo."""
+"""The `colorgan` command: colourize files and folders, describe or publish a checkpoint, start the demo.
+
+PyTorch, NumPy and Pillow are imported after the options are parsed, so that `--help` and `--version` are fast.
+"""
 
 import argparse
-import io
+import importlib.util
+import math
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from colorgan import __version__
-from colorgan.hub.checkpoint import CheckpointError, locate, push, read_config
-from colorgan.inference.colorizer import Colorizer
-from colorgan.inference.render import render
-from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
-from colorgan.plan import Job, plan
+
+if TYPE_CHECKING:
+    from colorgan.plan import Job
 
 EXAMPLES = """examples:
-  colorgan photo.jpg                         write photo.colorized.png beside it
-  colorgan *.jpg album/ --output coloured/   files and whole folders, mirrored into another folder
-  colorgan album/ --skip-existing            go on where an interrupted run stopped
+  colorgan photo.jpg                         write photo.colorized.png into the same folder
+  colorgan *.jpg album/ --output coloured/   files and whole folders, into another folder
+  colorgan album/ --skip-existing            continue an interrupted run
   colorgan photo.jpg --compare               grey and coloured side by side
-  colorgan - < grey.jpg > coloured.png       standard input and output
-other commands:
-  colorgan info unet                         what a checkpoint is: a short name, a folder, or owner/name on the Hub
-  colorgan push runs/unet owner/name         publish a checkpoint on the Hub
-  colorgan app                               the demo in a browser
-(A picture whose name is `info`, `push` or `app` is given as ./info, ./push or ./app.)"""
+  colorgan - < grey.jpg > coloured.png       standard input to standard output
+
+other commands (each has its own --help):
+  colorgan info unet                         describe a checkpoint
+  colorgan push runs/unet owner/name         publish a checkpoint on the Hugging Face Hub
+  colorgan app                               start the demo in a browser
+
+To colourize a file or folder named info, push or app, write ./info, ./push or ./app."""
+CHECKPOINT = "short name, checkpoint folder, or owner/name[@revision] on the Hub"
+DEMO_PACKAGES = ("datasets", "gradio", "skimage", "starlette", "yaml")  # the [app] extra
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (those of the process unless given); gives the exit status.
+    """Run the command with these arguments (by default, those of the process) and return its exit status.
 
-    0: everything was done. 1: some pictures could not be; each has its sentence on standard error. 2: wrong usage.
+    0: everything was done. 1: something could not be done, and standard error says why. 130: interrupted with Ctrl-C.
+    Raises `SystemExit(2)` for wrong usage.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.filterwarnings("ignore", module="PIL")  # what matters of it is said in our own sentences
+    warnings.filterwarnings("ignore", module="PIL")  # colorgan's own messages say what matters
+    commands = {"info": _info, "push": _push, "app": start_demo}
     try:
-        if arguments[:1] == ["info"]:
-            return _info(arguments[1:])
-        if arguments[:1] == ["push"]:
-            return _push(arguments[1:])
-        if arguments[:1] == ["app"]:
-            return _app(arguments[1:])
+        if arguments and arguments[0] in commands:
+            return commands[arguments[0]](arguments[1:])
         return _colorize(arguments)
-    except CheckpointError as error:
-        print(error, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
@@ -60,164 +56,153 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "colorgan",
-        description="Colourize photographs at their own size; their lightness stays exactly as it is.",
+        usage="colorgan INPUT [INPUT ...] [options]",
+        description="Colourize photographs at their own size. Their lightness does not change.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, globs, or - for standard input")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, folder, glob, or - for standard input")
     parser.add_argument("--version", action="version", version=f"colorgan {__version__}")
     output = parser.add_argument_group("output")
     output.add_argument(
-        "-o", "--output", help="folder for the results, or file for a single one (default: beside the inputs)"
+        "-o",
+        "--output",
+        type=os.path.expanduser,  # the shell does not expand the ~ of --output=~/folder
+        help="folder for the results, file for a single result, or - (default: the folder of each input)",
     )
-    output.add_argument("--format", choices=sorted(FORMATS), help="of the results (default: png, or as --output says)")
+    output.add_argument("--format", help="png, jpg, webp or tiff (default: the suffix of --output, or png)")
     output.add_argument("--quality", type=int, default=92, help="of JPEG and WebP, 1 to 100 (default: 92)")
     output.add_argument("--compare", action="store_true", help="write grey and coloured side by side")
     existing = output.add_mutually_exclusive_group()
-    existing.add_argument("--overwrite", action="store_true", help="replace results that exist")
-    existing.add_argument("--skip-existing", action="store_true", help="leave out pictures whose results exist")
+    existing.add_argument("--overwrite", action="store_true", help="replace existing results")
+    existing.add_argument("--skip-existing", action="store_true", help="skip pictures whose result exists")
     colour = parser.add_argument_group("colour")
+    colour.add_argument("--model", type=os.path.expanduser, default="unet", help=f"{CHECKPOINT} (default: unet)")
     colour.add_argument(
-        "--model",
-        default="unet",
-        help="short name, checkpoint folder, or owner/name[@revision] on the Hub (default: unet)",
+        "--render-size",
+        type=int,
+        help="shorter side in pixels at which the network sees a picture, a multiple of 16 (default: 48)",
     )
-    colour.add_argument(
-        "--render-size", type=int, help="shorter side the network sees, a multiple of 16 (default: the best measured)"
-    )
-    colour.add_argument("--saturation", type=float, default=1.0, help="multiplies the colours' strength (default: 1)")
+    colour.add_argument("--saturation", type=float, default=1.0, help="factor of the chroma, 0 to 100 (default: 1)")
     running = parser.add_argument_group("running")
-    running.add_argument("--device", help="cpu, cuda, ... (default: a GPU when there is one)")
-    running.add_argument("--batch-size", type=int, default=8, help="pictures through the network at once (default: 8)")
+    running.add_argument("--device", help="PyTorch device such as cpu or cuda (default: a GPU if there is one)")
+    running.add_argument("--batch-size", type=int, default=8, help="pictures per pass of the network (default: 8)")
     return parser
 
 
 def _colorize(arguments: list[str]) -> int:
     parser = _parser()
-    # the latter takes options between inputs, and may forget a --
-    options = (parser.parse_args if "--" in arguments else parser.parse_intermixed_args)(arguments)
-    _check(parser, options)
-    names_a_file = options.output and not options.output.endswith(os.sep) and not os.path.isdir(options.output)
-    suffix = Path(options.output).suffix[1:].lower() if names_a_file else ""
-    if options.format and suffix in FORMATS and FORMATS[suffix] != FORMATS[options.format]:
-        parser.error(f"--format {options.format} and --output {options.output} say two things: leave one out.")
-    file_format = options.format or (suffix if suffix in FORMATS else "png")
+    # parse_intermixed_args accepts options between inputs, but Python 3.11 and 3.12 may lose a "--" there
+    parse = parser.parse_args if "--" in arguments else parser.parse_intermixed_args
+    options = parse(arguments)
+    _check_numbers(parser, options)
+
+    from colorgan.execute import colorize_files, is_device
+    from colorgan.hub.client import CheckpointError
+    from colorgan.plan import plan
+
+    if options.device is not None and not is_device(options.device):
+        parser.error(f"There is no device {options.device} here: leave --device out, or use --device cpu.")
+    file_format = _file_format(parser, options)
     try:
         jobs = plan(options.inputs, options.output, file_format)
     except ValueError as error:
         parser.error(str(error))
     if not jobs:
         parser.error(f"There are no pictures in {', '.join(options.inputs)}.")
-    failures, planned = [], len(jobs)
-
-    def exists(job: Job) -> bool:
-        return job.target != "-" and os.path.exists(job.target)
-
-    if options.skip_existing:
-        jobs = [job for job in jobs if not exists(job)]
-    elif not options.overwrite:
-        failures = [f"{job.target} exists: give --overwrite or --skip-existing." for job in jobs if exists(job)]
-        jobs = [job for job in jobs if not exists(job)]
-    _say(failures)
-    if jobs:
-        try:
-            failures += (failed := _run(options, jobs, file_format))
-        except KeyboardInterrupt:
-            if not options.overwrite:
-                print("The same command with --skip-existing goes on from here.", file=sys.stderr)
-            raise
-        _say(failed)
+    planned = len(jobs)
+    jobs, failures = _without_existing(jobs, options)
+    _print_errors(failures)
+    try:
+        failed = colorize_files(
+            jobs,
+            model=options.model,
+            device=options.device,
+            file_format=file_format,
+            quality=options.quality,
+            saturation=options.saturation,
+            compare=options.compare,
+            render_size=options.render_size,
+            batch_size=options.batch_size,
+        )
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        if not options.overwrite:
+            print("Run the same command with --skip-existing to continue.", file=sys.stderr)
+        raise
+    _print_errors(failed)
+    failures += failed
     if failures and planned > 1:
         print(f"{len(failures)} of {planned} pictures were not colourized.", file=sys.stderr)
     return 1 if failures else 0
 
 
-def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if options.render_size is not None and (options.render_size < 16 or options.render_size % 16):
-        parser.error(f"--render-size is a multiple of 16, such as 32 or 64, not {options.render_size}.")
+        parser.error(f"--render-size must be a multiple of 16, such as 32 or 64, not {options.render_size}.")
     if not 1 <= options.quality <= 100:
-        parser.error(f"--quality is from 1 to 100, not {options.quality}.")
+        parser.error(f"--quality must be from 1 to 100, not {options.quality}.")
     if not 0 <= options.saturation <= 100:
-        parser.error(f"--saturation is from 0 (grey) to 100, and 1 is the network's own; not {options.saturation}.")
+        parser.error(f"--saturation must be from 0 (grey) to 100, not {options.saturation}.")
     if options.batch_size < 1:
-        parser.error(f"--batch-size is at least 1, not {options.batch_size}.")
-    try:
-        torch.zeros(1, device=options.device).item()
-    except (RuntimeError, AssertionError, ImportError):  # the latter two where torch was built without it
-        parser.error(f"There is no device {options.device} here: leave --device out, or give cpu.")
+        parser.error(f"--batch-size must be at least 1, not {options.batch_size}.")
 
 
-def _say(sentences: list[str]) -> None:
-    for sentence in sentences:
-        print(sentence, file=sys.stderr)
+def _file_format(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
+    """The format of the results, one of `FORMATS`: from --format, from the suffix of --output, or PNG."""
+    from colorgan.photo import FORMATS
+
+    if options.format and options.format not in FORMATS:
+        parser.error(f"colorgan does not write {options.format}: choose a --format of {', '.join(FORMATS)}.")
+    is_file = options.output and not options.output.endswith(os.sep) and not os.path.isdir(options.output)
+    suffix = Path(options.output).suffix[1:].lower() if is_file else ""
+    if options.format and suffix in FORMATS and FORMATS[suffix] != FORMATS[options.format]:
+        parser.error(f"--format {options.format} contradicts --output {options.output}: leave one of them out.")
+    return options.format or (suffix if suffix in FORMATS else "png")
 
 
-def _run(options: argparse.Namespace, jobs: list[Job], file_format: str) -> list[str]:
-    """Colourize all jobs with reading, network and writing overlapped; gives a sentence for each that failed."""
-    colorizer = Colorizer.from_pretrained(options.model, device=options.device)
-
-    # read here: Ctrl-C does not reach a thread that waits for a pipe
-    given = sys.stdin.buffer.read() if sys.stdin and any(job.source == "-" for job in jobs) else b""
-
-    def read(job: Job) -> Photo:
-        if job.source == "-":
-            return read_photo(io.BytesIO(given), name="Standard input")
-        return read_photo(job.source, name=job.source)
-
-    def write(job: Job, photo: Photo, chroma: Tensor) -> None:
-        kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
-        bits = photo.bits if holds_16_bits(kind) else 8
-        pixels = render(photo, chroma, saturation=options.saturation, bits=bits)
-        if options.compare:
-            pixels = np.concatenate([render(photo, chroma, saturation=0, bits=bits), pixels], axis=1)
-        for note in photo.notes:
-            tqdm.write(f"{job.source}: {note}", file=sys.stderr)
-        if job.target == "-":
-            _write_to_stdout(pixels, photo, kind, options.quality)
-            return
-        folder = Path(job.target).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PhotoError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-        write_photo(job.target, pixels, photo, quality=options.quality)
-
-    results = colorizer.stream(jobs, read, write, render_size=options.render_size, batch_size=options.batch_size)
-    bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
-    return [str(result) for result in bar if isinstance(result, PhotoError)]
+def _without_existing(jobs: "list[Job]", options: argparse.Namespace) -> "tuple[list[Job], list[str]]":
+    """Return the jobs to run, and an error message for each result that exists and may not be replaced."""
+    if options.overwrite:
+        return jobs, []
+    existing = {job for job in jobs if job.target != "-" and os.path.exists(job.target)}
+    errors = [f"{job.target} exists: use --overwrite or --skip-existing." for job in jobs if job in existing]
+    return [job for job in jobs if job not in existing], [] if options.skip_existing else errors
 
 
-def _write_to_stdout(pixels: np.ndarray, photo: Photo, kind: str, quality: int) -> None:
-    file = io.BytesIO()  # a pipe cannot be gone back in, as TIFF wants
-    write_photo(file, pixels, photo, file_format=kind, quality=quality)
-    if sys.stdout is None:
-        raise PhotoError("Standard output is closed: let --output name a file.")
-    try:
-        sys.stdout.buffer.write(file.getvalue())
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
-        raise PhotoError(f"Standard output cannot be written: {error.strerror}.") from error
+def _print_errors(messages: list[str]) -> None:
+    for message in messages:
+        print(message, file=sys.stderr)
 
 
 def _info(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        "colorgan info", description="What a checkpoint is, where it lies and how large it is."
+        "colorgan info", description="Describe a checkpoint: its class, size, folder and configuration."
     )
-    parser.add_argument(
-        "model", metavar="MODEL", help="short name, checkpoint folder, or owner/name[@revision] on the Hub"
-    )
+    parser.add_argument("model", metavar="MODEL", help=CHECKPOINT)
     name = parser.parse_args(arguments).model
-    folder = locate(name)
-    config = read_config(folder)
+
+    from safetensors import SafetensorError, safe_open
+
+    from colorgan.hub.checkpoint import locate, read_config
+    from colorgan.hub.client import CheckpointError
+
     try:
-        with safe_open(folder / "model.safetensors", framework="pt") as file:
-            parameters = sum(int(np.prod(file.get_slice(key).get_shape())) for key in file.keys())  # noqa: SIM118
+        folder = locate(name)
+        config = read_config(folder)
+        path = folder / "model.safetensors"
+        with safe_open(path, framework="numpy") as file:
+            weights = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
     except (OSError, ValueError, SafetensorError) as error:
         print(f"The checkpoint {name} is damaged: {error}", file=sys.stderr)
         return 1
-    size = (folder / "model.safetensors").stat().st_size
-    print(f"{name}: {config.pop('_class_name', 'unknown class')} with {parameters:,} numbers, {size / 1e6:.1f} MB")
+    kind = config.pop("_class_name", "unknown class")
+    print(f"{name}: {kind} with {weights:,} weights, {path.stat().st_size / 1e6:.1f} MB")
     print(f"folder: {folder}")
     for key, value in config.items():
         print(f"{key}: {value}")
@@ -227,37 +212,47 @@ def _info(arguments: list[str]) -> int:
 def _push(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "colorgan push",
-        description="Publish a checkpoint on the Hub: weights, config.json, card and sample picture in one commit.",
+        description="Publish a checkpoint on the Hub in one commit: weights, config.json, card and sample picture.",
     )
     parser.add_argument("folder", metavar="FOLDER", help="checkpoint folder, such as runs/unet")
-    parser.add_argument("repo_id", metavar="OWNER/NAME", help="repo on the Hub, made where there is none")
-    parser.add_argument("--private", action="store_true", help="make the repo a private one")
-    parser.add_argument("--revision", help="branch to commit to, made where there is none (default: main)")
-    parser.add_argument("--token", help="with write access (default: that of `hf auth login`, or HF_TOKEN)")
-    parser.add_argument("--message", help="of the commit (default: Upload with colorgan)")
+    parser.add_argument("repo_id", metavar="OWNER/NAME", help="repository on the Hub; created if there is none")
+    parser.add_argument("--private", action="store_true", help="create a private repository")
+    parser.add_argument("--revision", help="branch to commit to; created if there is none (default: main)")
+    parser.add_argument("--token", help="token with write access (default: HF_TOKEN, or that of `hf auth login`)")
+    parser.add_argument("--message", help="commit message (default: Upload with colorgan)")
     parser.add_argument(
         "--overwrite-card", action="store_true", help="replace the model card even if it was edited on the Hub"
     )
     options = parser.parse_args(arguments)
-    url = push(
-        options.folder,
-        options.repo_id,
-        private=options.private,
-        token=options.token,
-        revision=options.revision,
-        commit_message=options.message,
-        overwrite_card=options.overwrite_card,
-    )
+
+    from colorgan.hub.checkpoint import push
+    from colorgan.hub.client import CheckpointError
+
+    try:
+        url = push(
+            options.folder,
+            options.repo_id,
+            private=options.private,
+            token=options.token,
+            revision=options.revision,
+            commit_message=options.message,
+            overwrite_card=options.overwrite_card,
+        )
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(url)
     return 0
 
 
-def _app(arguments: list[str]) -> int:
-    from colorgan.demo import main as demo  # here: the command colourizes without loading Gradio
+def start_demo(arguments: list[str], *, prog: str = "colorgan app", models_file: Path | None = None) -> int:
+    """Start the demo; `prog` is the command's name in its help, and `models_file` lists a Space's models."""
+    missing = [name for name in DEMO_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f'The demo needs {", ".join(missing)}: pip install "colorgan[app]"', file=sys.stderr)
+        return 1
 
-    demo(arguments)
+    from colorgan.demo import main as demo
+
+    demo(arguments, models_file, prog)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,8 +13,9 @@ import skimage.data
 import torch
 from PIL import Image
 
-from colorgan import Generator, cli
+from colorgan import Generator, cli, execute
 from colorgan.photo import read_photo
+from colorgan.plan import Job, plan
 
 CHELSEA = skimage.data.chelsea()[:120, :160]
 
@@ -92,7 +93,7 @@ def test_compare_puts_grey_beside_colour(album: Path, model: str) -> None:
 def test_existing_results_are_kept_unless_told_otherwise(album: Path, model: str, capsys) -> None:
     Path("album/a.colorized.png").write_text("mine")
     assert cli.main(["album/a.jpg", "--model", model]) == 1
-    assert "album/a.colorized.png exists: give --overwrite or --skip-existing." in capsys.readouterr().err
+    assert "album/a.colorized.png exists: use --overwrite or --skip-existing." in capsys.readouterr().err
     assert cli.main(["album/a.jpg", "--skip-existing", "--model", model]) == 0
     assert Path("album/a.colorized.png").read_text() == "mine"
     assert cli.main(["album/a.jpg", "--overwrite", "--model", model]) == 0
@@ -113,7 +114,7 @@ def test_bad_files_are_reported_at_the_end_and_stop_nothing(album: Path, model: 
 
 
 def test_standard_input_to_standard_output(album: Path, model: str) -> None:
-    command = [sys.executable, "-m", "colorgan.cli", "-", "--model", model]
+    command = [sys.executable, "-m", "colorgan", "-", "--model", model]
     run = subprocess.run(command, input=Path("album/a.jpg").read_bytes(), capture_output=True, check=True)
     assert Image.open(io.BytesIO(run.stdout)).size == (160, 120)
     assert run.stderr == b""
@@ -125,7 +126,7 @@ def test_standard_input_to_standard_output(album: Path, model: str) -> None:
 
 def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, monkeypatch, capsys) -> None:
     written = []
-    write = cli.write_photo
+    write = execute.write_photo
 
     def interrupted(target, *arguments, **options):
         if len(written) == 2:
@@ -133,11 +134,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         written.append(target)
         write(target, *arguments, **options)
 
-    monkeypatch.setattr(cli, "write_photo", interrupted)
+    monkeypatch.setattr(execute, "write_photo", interrupted)
     assert cli.main(["album", "-o", "out", "--batch-size", "1", "--model", model]) == 130
-    assert "--skip-existing goes on" in capsys.readouterr().err
+    assert "Run the same command with --skip-existing to continue." in capsys.readouterr().err
     assert files(album / "out") == {Path(path).relative_to("out").as_posix() for path in written}  # and nothing half
-    monkeypatch.setattr(cli, "write_photo", lambda target, *a, **o: (written.append(target), write(target, *a, **o)))
+    monkeypatch.setattr(
+        execute, "write_photo", lambda target, *a, **o: (written.append(target), write(target, *a, **o))
+    )
     assert cli.main(["album", "-o", "out", "--skip-existing", "--model", model]) == 0
     assert len(written) == len(set(written)) == len(files(album / "out")) == 4
 
@@ -146,16 +149,28 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
     ("arguments", "message"),
     [
         (["missing.jpg"], "There is no file or folder missing.jpg."),
-        (["album", "--render-size", "50"], "--render-size is a multiple of 16, such as 32 or 64, not 50."),
-        (["album", "--quality", "0"], "--quality is from 1 to 100, not 0."),
+        (["album", "--render-size", "50"], "--render-size must be a multiple of 16, such as 32 or 64, not 50."),
+        (["album", "--quality", "0"], "--quality must be from 1 to 100, not 0."),
         (["album", "--device", "abacus"], "There is no device abacus here"),
         (["out", "-o", "a.png"], "There are no pictures in out."),
         (["album", "--device", "meta"], "There is no device meta here"),
-        (["album", "-o", "all.png"], "--output all.png takes one picture, and there are 4: give a folder."),
-        (["album", "-o", "-"], "--output - takes one picture, and there are 4: give a folder."),
-        (["album/a.jpg", "-o", "a.gif"], "colorgan does not write gif: let --output end in one of png, jpg"),
-        (["album/a.jpg", "-o", "album/notes.txt"], "--output album/notes.txt is a file that exists: give a folder"),
-        (["album/a.jpg", "-o", "a.png", "--format", "jpg"], "--format jpg and --output a.png say two things"),
+        (["album", "-o", "all.png"], "--output all.png is one file, but there are 4 pictures: give a folder."),
+        (["album", "-o", "-"], "--output - is one file, but there are 4 pictures: give a folder."),
+        (
+            ["album/a.jpg", "-o", "a.gif"],
+            "colorgan does not write gif: choose a name for --output that ends in .png, .jpg",
+        ),
+        (
+            ["album/a.jpg", "-o", "album/notes.txt"],
+            "--output album/notes.txt is an existing file that is not a picture: give a folder",
+        ),
+        (
+            ["album/a.jpg", "-o", "a.png", "--format", "jpg"],
+            "--format jpg contradicts --output a.png: leave one of them out.",
+        ),
+        (["album/a.jpg", "--format", "gif"], "colorgan does not write gif: choose a --format of png, jpg"),
+        (["album/a.jpg", "--saturation", "-1"], "--saturation must be from 0 (grey) to 100, not -1.0."),
+        (["album/a.jpg", "--batch-size", "0"], "--batch-size must be at least 1, not 0."),
         (["album", "--device", "hpu"], "There is no device hpu here"),
         (["x" * 300], "There is no file or folder xxx"),
         ([""], "There is no file or folder ''."),
@@ -199,7 +214,7 @@ def test_a_checkpoint_that_is_none_is_one_sentence(album: Path, capsys) -> None:
     Path("album/sub/b.colorized.png").write_text("mine")
     assert cli.main(["album", "--model", "nowhere"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "album/sub/b.colorized.png exists: give --overwrite or --skip-existing."
+    assert lines[0] == "album/sub/b.colorized.png exists: use --overwrite or --skip-existing."
     assert lines[1].startswith("There is no checkpoint nowhere")
     assert cli.main(["album/a.jpg", "--model", "album"]) == 1
     assert "album has no config.json and no model.safetensors" in capsys.readouterr().err
@@ -222,6 +237,18 @@ def test_no_result_takes_the_place_of_another(album: Path, model: str) -> None:
     assert files(album / "pictures.png") == {"b.colorized.png"}
 
 
+def test_a_tilde_after_an_equals_sign_is_the_home(album: Path, model: str, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(album / "home"))
+    shutil.copytree(model, album / "home" / "checkpoint")
+    assert cli.main(["album/a.jpg", "--output=~/results/", "--model=~/checkpoint"]) == 0
+    assert files(album / "home" / "results") == {"a.colorized.png"}
+
+
+def test_plan_takes_paths(album: Path) -> None:
+    assert plan([Path("album/a.jpg")], Path("out"), "jpg") == [Job("album/a.jpg", "out/a.colorized.jpg")]
+    assert plan([Path("album/a.jpg")], None, "png") == plan(["album/a.jpg"], None, "png")
+
+
 def test_what_is_not_taken_over_is_said(album: Path, model: str, capsys) -> None:
     pages = [Image.fromarray(CHELSEA), Image.fromarray(CHELSEA[::-1])]
     pages[0].save("pages.tif", save_all=True, append_images=pages[1:])
@@ -237,12 +264,12 @@ def test_a_result_that_cannot_be_written_is_one_sentence_and_stops_nothing(album
     assert cli.main(["album", "-o", "out", "--batch-size", "1", "--model", model]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert f"{Path(long).stem}.colorized.png cannot be written: File name too long." in lines
-    assert lines.count("The folder out/sub cannot be made: File exists.") == 2
+    assert lines.count("The folder out/sub cannot be created: File exists.") == 2
     assert files(album / "out") == {"a.colorized.png", "deep.colorized.png", "sub"}
 
 
 def test_standard_output_is_a_pipe_and_may_close(album: Path, model: str) -> None:
-    command = f"{sys.executable} -m colorgan.cli album/a.jpg --output - --model {model}"
+    command = f"{sys.executable} -m colorgan album/a.jpg --output - --model {model}"
     run = subprocess.run(f"{command} --format tiff | cat", shell=True, capture_output=True, check=True)
     assert (Image.open(io.BytesIO(run.stdout)).format, run.stderr) == ("TIFF", b"")
     run = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True)
@@ -261,7 +288,7 @@ def test_names_may_begin_with_a_dash_and_options_stand_anywhere(album: Path, mod
 
 def test_ctrl_c_ends_the_wait_for_a_pipe(album: Path, model: str) -> None:
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background ignores it
-    begin = "import sys; from colorgan import cli; print(1, flush=True); sys.exit(cli.main())"
+    begin = "import sys; from colorgan import cli, execute; print(1, flush=True); sys.exit(cli.main())"
     command = [sys.executable, "-c", f"{heard}; {begin}"]
     with subprocess.Popen(
         [*command, "-", "--model", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

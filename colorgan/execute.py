@@ -1,0 +1,95 @@
+"""Colourize the files of a plan. Reading, the network and writing overlap; a bad file does not stop the others."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.render import render
+from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.plan import Job
+
+
+def is_device(name: str) -> bool:
+    """Return whether tensors can be computed on the PyTorch device of this name."""
+    try:
+        torch.zeros(1, device=name).item()  # the device "meta" has no values, so item() fails
+    except (RuntimeError, AssertionError, ImportError):  # the last two where PyTorch was built without the device
+        return False
+    return True
+
+
+def colorize_files(
+    jobs: Sequence[Job],
+    *,
+    model: str = "unet",
+    device: str | None = None,
+    file_format: str = "png",
+    quality: int = 92,
+    saturation: float = 1.0,
+    compare: bool = False,
+    render_size: int | None = None,
+    batch_size: int = 8,
+) -> list[str]:
+    """Colourize every job and return an error message for each one that failed.
+
+    `file_format` is the format on standard output; files have the format of their suffix. `compare` puts the grey
+    picture to the left of the coloured one. PNG and TIFF keep 16 bits. A progress bar is shown if there are several
+    jobs and standard error is a terminal. Raises `CheckpointError` if the model cannot be loaded.
+    """
+    if not jobs:
+        return []
+    colorizer = Colorizer.from_pretrained(model, device=device)
+    # read in the main thread, because Ctrl-C does not interrupt a thread that waits for a pipe
+    stdin = sys.stdin.buffer.read() if sys.stdin and any(job.source == "-" for job in jobs) else b""
+
+    def read(job: Job) -> Photo:
+        if job.source == "-":
+            return read_photo(io.BytesIO(stdin), name="Standard input")
+        return read_photo(job.source, name=job.source)
+
+    def write(job: Job, photo: Photo, chroma: Tensor) -> None:
+        kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
+        bits = photo.bits if holds_16_bits(kind) else 8
+        pixels = render(photo, chroma, saturation=saturation, bits=bits)
+        if compare:
+            pixels = np.concatenate([render(photo, chroma, saturation=0, bits=bits), pixels], axis=1)
+        for note in photo.notes:
+            tqdm.write(f"{job.source}: {note}", file=sys.stderr)
+        if job.target == "-":
+            _write_to_stdout(pixels, photo, kind, quality)
+            return
+        _make_folder(Path(job.target).parent)
+        write_photo(job.target, pixels, photo, quality=quality)
+
+    results = colorizer.stream(jobs, read, write, render_size=render_size, batch_size=batch_size)
+    bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
+    return [str(result) for result in bar if isinstance(result, PhotoError)]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoError(f"The folder {folder} cannot be created: {error.strerror}.") from error
+
+
+def _write_to_stdout(pixels: np.ndarray, photo: Photo, file_format: str, quality: int) -> None:
+    file = io.BytesIO()  # because the TIFF encoder seeks, which a pipe cannot do
+    write_photo(file, pixels, photo, file_format=file_format, quality=quality)
+    if sys.stdout is None:
+        raise PhotoError("Standard output is closed: name a file with --output.")
+    try:
+        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.flush()
+    except OSError as error:
+        # Python flushes standard output again when it exits: let it write to the null device then
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise PhotoError(f"Standard output cannot be written: {error.strerror}.") from error
