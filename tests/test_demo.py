@@ -344,9 +344,9 @@ def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client:
     assert all(endpoint["description"].endswith(".") for endpoint in endpoints["named_endpoints"].values())
 
 
-def test_the_readmes_examples(app: str, grey_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^## The demo.*?^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+def test_the_examples_of_the_docs(app: str, grey_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(from gradio_client.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert '"/colorize"' in code
     for name in ("photo.jpg", "scan.tif"):
         Image.open(grey_photo).save(tmp_path / name)
