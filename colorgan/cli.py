@@ -225,7 +225,7 @@ def _push(arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from colorgan.hub.checkpoint import push
+    from colorgan.hub import push
     from colorgan.hub.client import CheckpointError
 
     try:

@@ -4,18 +4,16 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from huggingface_hub import HfApi, try_to_load_from_cache
-from huggingface_hub.errors import OfflineModeIsEnabled
 from PIL import Image
 from torch import Tensor
 
-from colorgan.hub.client import HUB_ERRORS, download, is_damaged, is_refusal, patiently, reason
+from colorgan.hub.client import download_dataset_file
+from colorgan.hub.retry import HUB_ERRORS, reason, retry
 
 # where the Hub keeps one split: `load_dataset` would fetch the training images as well to show a few of the test images
 ONE_SPLIT = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
@@ -102,10 +100,10 @@ def _load_split(name: str, split: str):
         raise DatasetError(f"The data set folder {name} does not exist.")
     try:
         if name in ONE_SPLIT:
-            file = _fetch(name, ONE_SPLIT[name].format(split=split))
+            file = download_dataset_file(name, ONE_SPLIT[name].format(split=split))
             if file:
-                return datasets.load_dataset("parquet", data_files={split: file}, split=split)
-        return patiently(lambda: datasets.load_dataset(name, split=split))
+                return datasets.load_dataset("parquet", data_files={split: str(file)}, split=split)
+        return retry(lambda: datasets.load_dataset(name, split=split))
     except ValueError as error:
         if "split" in str(error).lower():
             raise DatasetError(f"{name} has no split {split!r}: {_first_line(error)}") from error
@@ -115,20 +113,6 @@ def _load_split(name: str, split: str):
             f"The data set {name} cannot be had ({reason(error)}); "
             "give --dataset_name a folder of images, or connect to the Hub once so that it is cached."
         ) from error
-
-
-def _fetch(name: str, file: str) -> str | None:
-    """A file of a Hub data set, from the cache if it is there; None where `datasets` must look for itself."""
-    cached = try_to_load_from_cache(name, file, repo_type="dataset")
-    if isinstance(cached, str) and not is_damaged(Path(cached)):
-        return cached
-    try:
-        patiently(partial(HfApi().dataset_info, name, timeout=10), patience=5)  # a download would wait much longer
-        return str(download(name, file, repo_type="dataset"))
-    except HUB_ERRORS as error:
-        if is_refusal(error) or isinstance(error, OfflineModeIsEnabled):
-            return None  # the file may have another name now, or the images lie in the cache of `datasets`
-        raise OSError(reason(error)) from error
 
 
 def _first_line(error: Exception) -> str:

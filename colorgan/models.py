@@ -14,7 +14,7 @@ from colorgan.convolution import Conv2d, ConvTranspose2d
 from colorgan.hub.checkpoint import Checkpoint
 
 
-class Generator(nn.Module, Checkpoint):
+class Generator(Checkpoint):
     """Predict chroma (N, 2, H, W) from lightness (N, 1, H, W), both in [-1, 1]; any height and width.
 
     `architecture` is `residual` (the default recipe), `pix2pix` (the U-Net of Isola et al. 2017, cut down for 32x32) or
@@ -186,7 +186,7 @@ def _pair(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class Discriminator(nn.Module, Checkpoint):
+class Discriminator(Checkpoint):
     """Judge chroma (N, 2, H, W) in the light of its lightness (N, 1, H, W): a map of logits (N, 1, H', W').
 
     The sigmoid of a logit is the probability that the colour there is real. `architecture` is `spectral` (the default:
@@ -224,7 +224,7 @@ def _halving(before: int, after: int, *norm: nn.Module) -> list[nn.Module]:
     return [Conv2d(before, after, 4, 2, 1, bias=not norm), *norm, nn.LeakyReLU(0.2)]
 
 
-class Classifier(nn.Module, Checkpoint):
+class Classifier(Checkpoint):
     """Tell the class of small pictures, (N, classes) logits, from lightness and chroma.
 
     Two serve two purposes, and must not be the same: the features of the `plain` one feed NoGAN's loss, those of the

@@ -16,8 +16,9 @@ import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, RepoCard, constants
 
 from colorgan import Generator
-from colorgan.hub.checkpoint import bundled_names
-from colorgan.hub.client import ANSWER, HUB_ERRORS, download, patiently, reason
+from colorgan.hub import bundled_names
+from colorgan.hub.client import download
+from colorgan.hub.retry import ANSWER_TIMEOUT, HUB_ERRORS, reason, retry
 
 ROOT = Path(__file__).parent.parent
 PRELOADED = ("config.json", "model.safetensors", "README.md")  # fetched when the Space is built
@@ -67,29 +68,29 @@ def deploy(space: str, models: list[str], *, private: bool = False) -> str:
     """Create or update the Space in one commit; gives its address. Raises `DeployError`."""
     api, doing = HfApi(), f"The Space {space}"
     try:
-        patiently(api.whoami)
+        retry(api.whoami)
         readable = {}
         for name in models:
             doing = f"The model {name}"
             if name not in bundled_names():
                 repo, _, revision = name.partition("@")
-                info = patiently(partial(api.model_info, repo, revision=revision or None, timeout=ANSWER))
+                info = retry(partial(api.model_info, repo, revision=revision or None, timeout=ANSWER_TIMEOUT))
                 if not info.private and not info.gated:
                     readable[name] = [sibling.rfilename for sibling in info.siblings]
             Generator.from_pretrained(name)  # raises what the Space would
         doing = f"The Space {space}"
         options = {"repo_type": "space", "space_sdk": "gradio", "private": private or None, "exist_ok": True}
-        patiently(partial(api.create_repo, space, **options))
-        if private and not patiently(partial(api.repo_info, space, repo_type="space", timeout=ANSWER)).private:
+        retry(partial(api.create_repo, space, **options))
+        if private and not retry(partial(api.repo_info, space, repo_type="space", timeout=ANSWER_TIMEOUT)).private:
             raise DeployError(f"The Space {space} is there already and public: make it private there first.")
-        patiently(partial(_commit, api, space, models, readable))
+        retry(partial(_commit, api, space, models, readable))
     except HUB_ERRORS as error:
         raise DeployError(f"{doing} cannot be used: {reason(error)}.") from error
     return f"{constants.ENDPOINT}/spaces/{space}"
 
 
 def _commit(api: HfApi, space: str, models: list[str], readable: Mapping[str, Collection[str]]) -> None:
-    info = api.repo_info(space, repo_type="space", timeout=ANSWER)
+    info = api.repo_info(space, repo_type="space", timeout=ANSWER_TIMEOUT)
     there, readme = [sibling.rfilename for sibling in info.siblings], None
     if {"README.md", "colorgan/__init__.py"} <= set(there):  # a new Space has a README.md of the Hub's
         path = download(space, "README.md", revision=info.sha, repo_type="space")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def push_and_read(folder: Path) -> None:
     from skimage import data
 
     from colorgan import Colorizer, Generator, cli
-    from colorgan.hub import checkpoint as client
+    from colorgan.hub import push
 
     model = save_model(folder / "model")
     assert cli.main(["push", str(model), "user/net", "--message", "First"]) == 0
@@ -141,35 +142,35 @@ def push_and_read(folder: Path) -> None:
     # a folder called like a bundled model is that folder
     os.chdir(folder)
     shutil.copytree(model, "unet")
-    client.push("unet", "user/mine")
+    push("unet", "user/mine")
     assert hub.files("models", "user/mine")["model.safetensors"] == (model / "model.safetensors").read_bytes()
     assert Generator.from_pretrained(Path("unet")).network.stem.out_channels == 8
 
     # again: nothing is new, so nothing is committed
-    assert client.push(model, "user/net") == f"{hub.url}/user/net"
+    assert push(model, "user/net") == f"{hub.url}/user/net"
     assert len(hub.commits("models", "user/net")) == 2
     # an untouched card is renewed, an edited one is kept until told otherwise
     (model / "README.md").write_text(CARD + "More.\n")
-    client.push(model, "user/net")
+    push(model, "user/net")
     assert b"More." in hub.files("models", "user/net")["README.md"]
     hub.commit("models", "user/net", {"README.md": hub.files("models", "user/net")["README.md"] + b"Edited.\n"})
     (model / "README.md").write_text(CARD + "Even more.\n")
-    client.push(model, "user/net")
+    push(model, "user/net")
     assert hub.files("models", "user/net")["README.md"].endswith(b"Edited.\n")
-    client.push(model, "user/net", overwrite_card=True)
+    push(model, "user/net", overwrite_card=True)
     assert b"Even more." in hub.files("models", "user/net")["README.md"]
 
     # a branch, a private repo, a model without a folder, a short name
     save_model(folder / "model", seed=1)
-    assert client.push(model, "user/net", revision="try/1") == f"{hub.url}/user/net/tree/try/1"
+    assert push(model, "user/net", revision="try/1") == f"{hub.url}/user/net/tree/try/1"
     assert b'from_pretrained("user/net@try/1")' in hub.files("models", "user/net", "try/1")["README.md"]
     assert files["model.safetensors"] == hub.files("models", "user/net")["model.safetensors"]
     loaded = Generator.from_pretrained("user/net@try/1")
     assert loaded.push_to_hub("org/secret", private=True, commit_message="Second") == f"{hub.url}/org/secret"
     assert hub.read("models", "org/secret")["private"]
     assert b'Generator.from_pretrained("org/secret")' in hub.files("models", "org/secret")["README.md"]
-    assert client.push("unet", "unet") == f"{hub.url}/user/unet"
-    expect("is there already and public", lambda: client.push(model, "user/net", private=True))
+    assert push("unet", "unet") == f"{hub.url}/user/unet"
+    expect("exists already and is public", lambda: push(model, "user/net", private=True))
 
 
 def pull_and_colorize(folder: Path) -> None:
@@ -205,7 +206,8 @@ def test_each_call_may_fail_once(tmp_path: Path):
 
 def each_call_fails_once(folder: Path) -> None:
     hub, waits = start_hub(folder, "hf_write"), hurry()
-    from colorgan.hub.checkpoint import pull, push
+    from colorgan.hub import push
+    from colorgan.hub.client import download_snapshot
 
     calls = ["whoami", "create", "preupload", "validate-yaml", "lfs-batch", "lfs-put", "lfs-verify", "commit", "info"]
     for number, (call, fault) in enumerate((call, fault) for call in calls for fault in ONCE):
@@ -229,7 +231,7 @@ def each_call_fails_once(folder: Path) -> None:
         ]
         hub.heal()
         hub.fail(*pulls[number % len(pulls)])
-        snapshot = pull(repo_id)
+        snapshot = download_snapshot(repo_id)
         assert (snapshot / "model.safetensors").read_bytes() == files["model.safetensors"], pulls[number % len(pulls)]
 
     hub.heal()
@@ -251,7 +253,8 @@ def test_what_stays_down_ends_in_a_sentence(tmp_path: Path):
 def calls_always_fail(folder: Path) -> None:
     hub = start_hub(folder, "hf_write")
     hurry()
-    from colorgan.hub.checkpoint import pull, push
+    from colorgan.hub import push
+    from colorgan.hub.client import download_snapshot
 
     model = save_model(folder / "model")
     before = digests(model)
@@ -261,9 +264,11 @@ def calls_always_fail(folder: Path) -> None:
             hub.heal()
             hub.fail(call, fault, times=-1)
             text = sentence(lambda: push(model, "user/never"))
-            assert text.startswith(("The checkpoint could not be pushed", "user/never cannot be published to")), text
+            assert text.startswith(("The checkpoint could not be pushed", "Nothing can be published to user/never")), (
+                text
+            )
             if call == "validate-yaml" and fault != "cut":
-                reason = "make no sense"  # the client reads the body before it looks at the status
+                reason = "is not valid JSON"  # the client reads the body before it looks at the status
             assert reason in text, (call, text)
             assert len(hub.calls) < 300
     hub.heal()
@@ -275,8 +280,8 @@ def calls_always_fail(folder: Path) -> None:
         for fault, reason in (("503", "HTTP 503"), ("429", "HTTP 429"), ("cut", "connection breaks")):
             hub.heal()
             hub.fail(call, fault, times=-1)
-            text = sentence(lambda: pull("user/never"))
-            assert text.startswith("The checkpoint user/never is neither cached nor to be had"), text
+            text = sentence(lambda: download_snapshot("user/never"))
+            assert text.startswith("user/never cannot be downloaded from the Hub"), text
             if call != "get" or fault != "cut":  # a file cut in its middle goes on there, and so comes in the end
                 assert reason in text, (call, text)
     assert digests(model) == before
@@ -294,7 +299,8 @@ def wrong_models(folder: Path) -> None:
     import torch
 
     from colorgan import Colorizer, Generator
-    from colorgan.hub.checkpoint import pull, push
+    from colorgan.hub import push
+    from colorgan.hub.client import download_snapshot
     from colorgan.models import Discriminator
 
     model = save_model(folder / "model")
@@ -303,17 +309,17 @@ def wrong_models(folder: Path) -> None:
     weights, config = files["model.safetensors"], files["config.json"]
 
     # on the wire: each time it is asked for, a byte is flipped, or the end is missing
-    for fault, text in (("corrupt", "arrives damaged, its hash is wrong"), ("short", "keeps coming incomplete")):
+    for fault, text in (("corrupt", "arrives damaged, its hash is wrong"), ("short", "keeps arriving incomplete")):
         hub.heal()
         hub.fail("get", fault, times=-1)
-        expect(text, lambda: pull("user/good"))
+        expect(text, lambda: download_snapshot("user/good"))
         hub.heal()
     cache = folder / "home" / "hub"
-    snapshot = pull("user/good")
+    snapshot = download_snapshot("user/good")
     assert (snapshot / "model.safetensors").read_bytes() == weights
     # in the cache, later: what has rotted there is fetched again
     (snapshot / "model.safetensors").resolve().write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
-    assert (pull("user/good") / "model.safetensors").read_bytes() == weights
+    assert (download_snapshot("user/good") / "model.safetensors").read_bytes() == weights
     assert not list(cache.rglob("*.incomplete"))
 
     # in the repo
@@ -323,8 +329,8 @@ def wrong_models(folder: Path) -> None:
     for name, change, text in (
         ("no-config", {"config.json": None}, "has no config.json"),
         ("no-weights", {"model.safetensors": None, "pytorch_model.bin": b"\x80\x04."}, "has no model.safetensors"),
-        ("pickle", {"model.safetensors": pickle.dumps({"weight": [0.0] * 1000})}, "damaged or cut short"),
-        ("cut", {"model.safetensors": weights[: len(weights) // 2]}, "damaged or cut short"),
+        ("pickle", {"model.safetensors": pickle.dumps({"weight": [0.0] * 1000})}, "damaged or incomplete"),
+        ("cut", {"model.safetensors": weights[: len(weights) // 2]}, "damaged or incomplete"),
         ("other", {"config.json": other}, "do not fit this Generator"),
         ("broken", {"config.json": b"{"}, "is not valid JSON"),
         ("foreign", {"config.json": b'{"model_type": "bert"}'}, "a checkpoint of another program"),
@@ -335,7 +341,7 @@ def wrong_models(folder: Path) -> None:
         expect(text, lambda name=name: Colorizer.from_pretrained(f"user/{name}"))
     for name, text in (
         ("user/none", "no such repository"),
-        ("user/good@v9", "at v9 is neither cached nor to be had from the Hub: it has no such revision"),
+        ("user/good@v9", "user/good at v9 cannot be downloaded from the Hub: it has no such revision"),
         ("user/good/more", "There is no checkpoint user/good/more"),
         ("user/a b", "Repo id must use alphanumeric chars"),
     ):
@@ -355,7 +361,7 @@ def wrong_models(folder: Path) -> None:
     with torch.no_grad():
         endless.network.head.bias[0] = 1e6  # more than half precision holds
     for source, text in (
-        (folder / "damaged", "damaged or cut short"),
+        (folder / "damaged", "damaged or incomplete"),
         (folder / "foreign", "another program"),
         (folder / "nowhere", "There is no folder"),
         (folder / "badcard", "Invalid metadata in README.md. YAML"),
@@ -380,8 +386,59 @@ def wrong_models(folder: Path) -> None:
         ("hf_write", "user/good/more", "Repo id must be in the form"),
     ):
         expect(text, lambda t=token, r=repo_id: push(model, r, token=t)), (token, repo_id)
-    expect("it is private", lambda: pull("other/secret"))
-    assert (pull("other/secret", token="hf_other") / "config.json").is_file()
+    expect("it is private", lambda: download_snapshot("other/secret"))
+    assert (download_snapshot("other/secret", token="hf_other") / "config.json").is_file()
+
+
+# the options of huggingface_hub
+
+
+def test_the_options_of_a_download_mean_what_they_mean_in_huggingface_hub(tmp_path: Path):
+    in_process(download_options, tmp_path)
+
+
+def download_options(folder: Path) -> None:
+    hub = start_hub(folder)
+    hurry()
+    from colorgan import Generator
+
+    model, cache, default_cache = save_model(folder / "model"), folder / "cache", folder / "home" / "hub"
+    files = {name: (model / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    first = hub.commit("models", "user/secret", files, private=True)
+    load = partial(Generator.from_pretrained, "user/secret", cache_dir=cache)
+
+    # token, cache_dir
+    expect("is not completely in the cache", lambda: load(token="hf_write", local_files_only=True))
+    for token in (None, False, "hf_other"):
+        expect("it is private", lambda token=token: load(token=token))
+    load(token=" hf_write\n")
+    assert len(list(cache.glob("models--user--secret/snapshots/*/model.safetensors"))) == 1
+    assert not list(default_cache.glob("models--user--secret/snapshots/*"))
+    expect("is not completely in the cache", lambda: Generator.from_pretrained("user/secret", local_files_only=True))
+    os.environ["HF_TOKEN"] = "hf_write"
+    assert Generator.from_pretrained("user/secret", token=True).network.stem.out_channels == 8
+    assert list(default_cache.glob("models--user--secret/snapshots/*"))
+    del os.environ["HF_TOKEN"]
+
+    # force_download: the files come again although they are cached, which a cached commit otherwise prevents
+    hub.heal()
+    load(revision=first)
+    load(local_files_only=True)
+    assert hub.calls == []
+    load(revision=first, token="hf_write", force_download=True)
+    assert hub.calls.count("get") == 2
+    expect("must not be used", lambda: load(force_download=True, local_files_only=True))
+
+    # revision, and the newest commit
+    weights = save_model(folder / "model", seed=1) / "model.safetensors"
+    hub.commit("models", "user/secret", {"model.safetensors": weights.read_bytes()})
+    new, old = (load(token="hf_write", revision=revision).network.stem.weight for revision in (None, first))
+    assert not new.equal(old)
+    assert load(local_files_only=True).network.stem.weight.equal(new)
+
+    hub.stop()
+    load(token="hf_write")  # from the cache
+    expect("cannot be downloaded from the Hub", lambda: load(token="hf_write", force_download=True))
 
 
 # without the Hub
@@ -389,7 +446,7 @@ def wrong_models(folder: Path) -> None:
 
 def test_a_pulled_model_loads_when_the_hub_is_gone(tmp_path: Path):
     printed = in_process(the_hub_goes_away, tmp_path)
-    assert printed.count("is taken from the cache") >= 4
+    assert printed.count("Using the cached commit") >= 4
     in_process(offline, tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "home"), HF_ENDPOINT="http://127.0.0.1:9")
 
 
@@ -402,7 +459,7 @@ def seconds(call: Callable[[], object]) -> float:
 def the_hub_goes_away(folder: Path) -> None:
     hub = start_hub(folder)
     from colorgan import Colorizer
-    from colorgan.hub.checkpoint import push
+    from colorgan.hub import push
 
     model = save_model(folder / "model")
     commit = hub.commit("models", "user/net", {p.name: p.read_bytes() for p in model.iterdir() if p.is_file()})
@@ -441,12 +498,12 @@ def offline(folder: Path) -> None:
 
     socket.socket.connect = refuse
     from colorgan import Colorizer, Generator
-    from colorgan.hub.checkpoint import push
+    from colorgan.hub import push
 
     assert seconds(lambda: Colorizer.from_pretrained("user/net")) < 2
     Generator.from_pretrained("user/net", local_files_only=True)
-    expect("is not in the cache", lambda: Colorizer.from_pretrained("user/another"))
-    expect("is not in the cache", lambda: Colorizer.from_pretrained("user/net@v2"))
+    expect("is not completely in the cache", lambda: Colorizer.from_pretrained("user/another"))
+    expect("is not completely in the cache", lambda: Colorizer.from_pretrained("user/net@v2"))
     expect("HF_HUB_OFFLINE is set", lambda: push("unet", "user/net", token="hf_write"))
 
 
@@ -461,7 +518,7 @@ def test_a_proxy_and_a_cache_elsewhere_are_used(tmp_path: Path):
 
 def through_a_proxy(folder: Path) -> None:
     from colorgan import Colorizer
-    from colorgan.hub.checkpoint import push
+    from colorgan.hub import push
 
     assert push(save_model(folder / "model"), "user/net") == "http://hub.invalid/user/net"
     Colorizer.from_pretrained("user/net")

@@ -1,16 +1,8 @@
-"""Checkpoint folders, and the Hugging Face Hub that they are loaded from and published to."""
+"""Checkpoint folders, and the Hugging Face Hub that they are downloaded from and published to."""
 
-from colorgan.hub.checkpoint import (
-    BUNDLED,
-    Checkpoint,
-    bundled_generators,
-    bundled_names,
-    create_repo,
-    locate,
-    push,
-    read_config,
-)
-from colorgan.hub.client import CheckpointError, pull
+from colorgan.hub.checkpoint import BUNDLED, Checkpoint, bundled_generators, bundled_names, locate, read_config
+from colorgan.hub.client import CheckpointError
+from colorgan.hub.publish import create_repo, push
 
 __all__ = [
     "BUNDLED",
@@ -20,7 +12,6 @@ __all__ = [
     "bundled_names",
     "create_repo",
     "locate",
-    "pull",
     "push",
     "read_config",
 ]

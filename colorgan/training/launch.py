@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from colorgan import hub
 from colorgan.data import DatasetError
-from colorgan.hub.checkpoint import CheckpointError, push
+from colorgan.hub import CheckpointError, push
 from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import Config, TrainingConfig
 

@@ -1,0 +1,168 @@
+"""Publishing checkpoints on the Hub."""
+
+import hashlib
+import logging
+import re
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi, constants
+
+from colorgan.hub.checkpoint import Checkpoint, bundled_names, locate, read_config
+from colorgan.hub.client import PUBLISHED_FILES, CheckpointError, checked_token, content_hashes, download
+from colorgan.hub.retry import ANSWER_TIMEOUT, HUB_ERRORS, reason, retry
+
+# the last line of a published card; its digest shows later whether the card was edited on the Hub
+CARD_MARK = "<!-- colorgan wrote this card ({digest}). If you edit it here, colorgan does not overwrite it. -->"
+
+logger = logging.getLogger(__name__)
+
+
+def create_repo(
+    repo_id: str, *, private: bool = False, token: str | bool | None = None, revision: str | None = None
+) -> str:
+    """Create a repo (and branch) if it does not exist, and check that it may be written to; return its full id.
+
+    Without an owner in `repo_id`, the owner is the token's user. Raises `CheckpointError`.
+    """
+    try:
+        api = HfApi(token=checked_token(token))
+        user = retry(api.whoami)
+        if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
+            raise CheckpointError(
+                f"The token in use has no right to write, which {repo_id} needs: make one with write access at "
+                f"{constants.ENDPOINT}/settings/tokens."
+            )
+        if "/" not in repo_id:
+            repo_id = f"{user['name']}/{repo_id}"
+        retry(partial(api.create_repo, repo_id, private=private or None, exist_ok=True))
+        if private and not retry(partial(api.model_info, repo_id, timeout=ANSWER_TIMEOUT)).private:
+            raise CheckpointError(
+                f"{repo_id} exists already and is public: make it private on the Hub, or choose another name."
+            )
+        if revision:
+            retry(partial(api.create_branch, repo_id, branch=revision, exist_ok=True))
+        # ask how a file would be uploaded: the Hub answers only those who may write
+        probe = CommitOperationAdd("README.md", b"colorgan")
+        retry(partial(api.preupload_lfs_files, repo_id, [probe], revision=revision))
+    except CheckpointError:
+        raise
+    except HUB_ERRORS as error:
+        raise CheckpointError(f"Nothing can be published to {repo_id}: {reason(error)}.") from error
+    return repo_id
+
+
+def push(
+    source: str | Path | Checkpoint,
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | bool | None = None,
+    revision: str | None = None,
+    commit_message: str | None = None,
+    overwrite_card: bool = False,
+) -> str:
+    """Publish a checkpoint folder (or a model) on the Hub in one commit, and return the page's address.
+
+    The checkpoint must load without an error. The files published are config.json, model.safetensors, README.md and
+    sample.png. A card that was edited on the Hub is kept unless `overwrite_card`. Files that the Hub has already are
+    not committed again. Raises `CheckpointError`.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        if isinstance(source, Checkpoint):
+            folder = Path(temporary) / type(source).__name__
+            source.save_pretrained(folder)
+        elif str(source) not in bundled_names() and not Path(source).is_dir():
+            raise CheckpointError(f"There is no folder {source}: give a checkpoint folder, such as runs/unet.")
+        else:
+            folder = locate(Path(source) if Path(source).is_dir() else source)
+        try:
+            _check_loads(folder)
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(f"{temporary}/", "")) from error
+        files = {name: (folder / name).read_bytes() for name in PUBLISHED_FILES if (folder / name).is_file()}
+    repo_id = create_repo(repo_id, private=private, token=token, revision=revision)
+    if "README.md" in files:
+        files["README.md"] = _published_card(files["README.md"], repo_id, revision)
+    try:
+        retry(partial(_upload, files, repo_id, checked_token(token), revision, commit_message, overwrite_card))
+    except CheckpointError:
+        raise
+    except HUB_ERRORS as error:
+        raise CheckpointError(f"The checkpoint could not be pushed to {repo_id}: {reason(error)}.") from error
+    return f"{constants.ENDPOINT}/{repo_id}" + (f"/tree/{revision}" if revision else "")
+
+
+def _check_loads(folder: Path) -> None:
+    """Load the checkpoint with the class that config.json names, and check that the card is UTF-8 text."""
+    import colorgan.models  # noqa: F401  defines the subclasses of Checkpoint
+
+    classes = {each.__name__: each for each in Checkpoint.__subclasses__()}
+    class_name = str(read_config(folder).get("_class_name", ""))
+    if class_name not in classes:
+        raise CheckpointError(f"{folder} is a checkpoint of {class_name or 'another program'}, not of colorgan.")
+    classes[class_name].from_pretrained(folder)
+    card = folder / "README.md"
+    try:
+        if card.is_file():
+            card.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{folder.name}/README.md is not UTF-8 text: save it as UTF-8, or remove it.") from error
+
+
+def _upload(
+    files: dict[str, bytes],
+    repo_id: str,
+    token: str | bool | None,
+    revision: str | None,
+    message: str | None,
+    overwrite_card: bool,
+) -> None:
+    """Commit the files that the Hub does not have yet, as a child of its newest commit.
+
+    It is safe to call this again after an answer was lost: if the commit did arrive, nothing is left to commit; if it
+    arrives late, the Hub refuses it, because its parent is no longer the newest commit.
+    """
+    api = HfApi(token=token)
+    info = api.model_info(repo_id, revision=revision, files_metadata=True, timeout=ANSWER_TIMEOUT)
+    there = {s.rfilename: s.lfs.sha256 if s.lfs else s.blob_id for s in info.siblings or []}
+    new = {name: content for name, content in files.items() if there.get(name) not in content_hashes(content)}
+    if "README.md" in new and "README.md" in there and not overwrite_card:
+        path = download(repo_id, "README.md", revision=info.sha, token=token)
+        if _was_edited(path.read_text(encoding="utf-8", errors="replace")):
+            logger.warning("The card of %s was edited on the Hub and is kept (see --overwrite_card).", repo_id)
+            del new["README.md"]
+    if new:
+        api.create_commit(
+            repo_id,
+            [CommitOperationAdd(name, content) for name, content in new.items()],
+            commit_message=message or "Upload with colorgan",
+            revision=revision,
+            parent_commit=info.sha,
+        )
+
+
+def _published_card(card: bytes, repo_id: str, revision: str | None) -> bytes:
+    """The card for the Hub: its first code block loads from the Hub, and its last line is `CARD_MARK`."""
+    text = _split_card(card.decode("utf-8-sig"))[0]
+    name = f"{repo_id}@{revision}" if revision else repo_id
+    text = re.sub(r'(\.from_pretrained\(")[^"]*(?=")', lambda match: match[1] + name, text, count=1)
+    return f"{text}\n{CARD_MARK.format(digest=_digest(text))}\n".encode()
+
+
+def _was_edited(text: str) -> bool:
+    """Whether a published card differs from what colorgan wrote."""
+    body, digest = _split_card(text)
+    return digest != _digest(body)
+
+
+def _split_card(text: str) -> tuple[str, str | None]:
+    """A card without `CARD_MARK`, and the digest in that mark if there is one."""
+    text = text.replace("\r\n", "\n")
+    mark = re.search(re.escape(CARD_MARK).replace(r"\{digest\}", "([0-9a-f]{16})"), text)
+    return (text[: mark.start()] + text[mark.end() :] if mark else text).rstrip() + "\n", mark and mark[1]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
