@@ -32,7 +32,6 @@ other commands (each has its own --help):
 
 To colourize a file or folder named info, push or app, write ./info, ./push or ./app."""
 CHECKPOINT = "short name, checkpoint folder, or owner/name[@revision] on the Hub"
-DEMO_PACKAGES = ("datasets", "gradio", "skimage", "starlette", "yaml")  # the [app] extra
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -247,9 +246,8 @@ def _push(arguments: list[str]) -> int:
 
 def start_demo(arguments: list[str], *, prog: str = "colorgan app", models_file: Path | None = None) -> int:
     """Start the demo; `prog` is the command's name in its help, and `models_file` lists a Space's models."""
-    missing = [name for name in DEMO_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        print(f'The demo needs {", ".join(missing)}: pip install "colorgan[app]"', file=sys.stderr)
+    if not all(importlib.util.find_spec(package) for package in ("gradio", "datasets", "skimage")):
+        print('The demo needs Gradio, datasets and scikit-image: pip install "colorgan[app]"', file=sys.stderr)
         return 1
 
     from colorgan.demo import main as demo
