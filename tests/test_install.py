@@ -3,6 +3,7 @@
 import ast
 import email.message
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from PIL import Image
 from skimage import data
 
 import colorgan
+from colorgan import cli
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # of modules with another name
@@ -110,12 +112,15 @@ def test_the_demo_without_its_extra_says_what_to_install(start: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["colorgan app", "app.py"])
-def test_the_help_of_the_demo_names_its_command(command: str) -> None:
-    typed = ["-m", "colorgan", "app"] if command == "colorgan app" else ["app.py"]
-    run = subprocess.run([sys.executable, *typed, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert run.stdout.startswith(f"usage: {command} [-h]")
-    assert "--dataset-name" in run.stdout
-    assert not re.search(r"--\w+_", run.stdout)
+def test_the_help_of_the_demo_names_its_command(command: str, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", [*command.split(), "--help"])
+    with pytest.raises(SystemExit) as leaving:
+        cli.main() if command == "colorgan app" else runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    assert leaving.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: {command} [-h]")
+    assert "--dataset-name" in shown
+    assert not re.search(r"--\w+_", shown)
 
 
 # the files that a release consists of
