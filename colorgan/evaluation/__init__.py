@@ -1,1 +1,1 @@
-"""Measuring colourizers: metrics, their evaluation on a data set, and sheets of pictures."""
+"""Measure colourizers: metrics, their evaluation on a data set, and figures made of grids of images."""

@@ -1,4 +1,4 @@
-"""Measuring colourizers on a data set: every figure of every image, of every class and of the whole, with intervals."""
+"""Measure colourizers on a data set: every metric of each image, of each class and of the whole set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from colorgan.color import lightness_and_chroma, rgb_to_lab
 from colorgan.data import DatasetError, ImageSet
 from colorgan.evaluation.metrics import (
-    FIGURES,
+    METRICS,
     Columns,
     ab_error,
     coarse_ab,
@@ -32,32 +32,29 @@ from colorgan.models import Classifier, Generator
 from colorgan.parallel import one_core_threads
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]  # of CIFAR-10
-PART = 100  # images at a time, which the caches hold best
-SAMPLES = 1000  # of the bootstrap; a twentieth of them for fd, which takes as much longer
+BATCH = 100  # images at a time; larger batches do not fit the processor's caches and are slower
+SAMPLES = 1000  # bootstrap samples; fd gets a twentieth of them, because one of its samples takes much longer
 
-
-@dataclass
-class Row:
-    """One row of the table: what was measured of each image, its features, and the outputs themselves."""
-
-    columns: Columns
-    features: dict[str, Tensor] = field(repr=False)  # by the figure they serve: `fd`, `fid`
-    outputs: Tensor = field(repr=False)  # uint8 (N, 3, H, W)
+# networks that look at the outputs
 
 
 class Evaluator:
-    """The networks that look at outputs: the bundled evaluator, and Inception if the user has its weights.
+    """The networks that judge outputs: the bundled evaluator, and Inception v3 if the user has its weights.
 
-    The evaluator's architecture and seed are not those of the network whose features NoGAN is trained with.
+    The evaluator's architecture and random seed differ from those of the classifier that NoGAN is trained with.
     """
 
     def __init__(self, device: torch.device | str = "cpu", inception_weights: Path | None = None):
-        self.classifier = Classifier.from_pretrained("evaluator").to(device, memory_format=torch.channels_last)
+        device = torch.device(device)
+        self.classifier = Classifier.from_pretrained("evaluator").to(device).to(memory_format=torch.channels_last)
         self.inception = load_inception(inception_weights).to(device) if inception_weights else None
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Features (N, D) by the figure they serve, and the classes seen (N,), of uint8 images (N, 3, H, W)."""
+        """Return features (N, D) by the metric that uses them (`fd`, `fid`), and predicted classes (N,).
+
+        `images` are uint8 (N, 3, H, W).
+        """
         embedded = self.classifier.embed(*lightness_and_chroma(images.float() / 255))
         features = {"fd": embedded}
         if self.inception is not None:
@@ -66,27 +63,43 @@ class Evaluator:
 
 
 def load_inception(path: Path) -> nn.Module:
-    """Inception v3 as the TorchScript file `inception-2015-12-05.pt` that StyleGAN and clean-fid use (2,048 features).
+    """Load Inception v3 from the TorchScript file `inception-2015-12-05.pt` of StyleGAN and clean-fid.
 
-    Raises `ValueError` if the file is no such network.
+    The network takes uint8 images and returns 2,048 features of each. Raises `ValueError` if the file holds another
+    network or none.
     """
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
         features = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), return_features=True)
     except (RuntimeError, ValueError, OSError) as error:
         raise ValueError(
-            f"{path} is not the TorchScript Inception network: get inception-2015-12-05.pt, as StyleGAN uses it."
+            f"{path} is not the TorchScript Inception network: give the file inception-2015-12-05.pt of StyleGAN."
         ) from error
     if features.ndim != 2:
-        raise ValueError(f"{path} gives features of shape {tuple(features.shape)}, not one row an image.")
+        raise ValueError(f"{path} returns features of shape {tuple(features.shape)}; expected (images, features).")
     return network
 
 
+# the rows of the table
+
+
+@dataclass
+class Row:
+    """One row of the table: the metrics of each image, the features of the outputs, and the outputs."""
+
+    columns: Columns
+    features: dict[str, Tensor] = field(repr=False)  # (N, D) by the metric that uses them: `fd`, `fid`
+    outputs: Tensor = field(repr=False)  # uint8 (N, 3, H, W)
+
+
 def evaluate(images: ImageSet, generators: dict[str, Generator], evaluator: Evaluator) -> dict[str, Row]:
-    """Measure the generators on coloured images, with the rows `grey`, `mean` (the images' mean ab) and `truth`."""
+    """Measure generators on coloured images, beside the rows `grey`, `mean` (the set's mean ab) and `truth`.
+
+    Raises `DatasetError` if the images are smaller than the 11 pixels that SSIM needs.
+    """
     truth = images.images
     if min(truth.shape[-2:]) < 11:
-        raise DatasetError(f"Images of {truth.shape[-1]} pixels are smaller than ssim's window of 11.")
+        raise DatasetError(f"Images of {truth.shape[-1]} pixels are too small: ssim needs at least 11 x 11 pixels.")
     mean = mean_ab(truth)
     colourize: dict[str, Callable[[Tensor], Tensor]] = {
         "grey": grey_baseline,
@@ -97,7 +110,7 @@ def evaluate(images: ImageSet, generators: dict[str, Generator], evaluator: Eval
     weights, rows = rarity(truth), {}
 
     @torch.inference_mode()
-    def look(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple:
+    def measure_batch(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple:
         y = function(x)
         bar.update(len(x))
         return y, measure(y, x, weights), *evaluator(y)
@@ -108,28 +121,31 @@ def evaluate(images: ImageSet, generators: dict[str, Generator], evaluator: Eval
     ):
         for name, function in colourize.items():
             bar.set_description(name)
-            parts = pool.map(partial(look, function), truth.split(PART))
-            outputs, columns, features, seen = zip(*parts, strict=True)
-            row = Row(_join(columns), _join(features), torch.cat(outputs))
+            parts = pool.map(partial(measure_batch, function), truth.split(BATCH))
+            outputs, columns, features, classes = zip(*parts, strict=True)
+            row = Row(_concatenate(columns), _concatenate(features), torch.cat(outputs))
             if images.class_names == CLASSES:
-                row.columns["top1"] = 100.0 * (torch.cat(seen) == images.labels)
+                row.columns["top1"] = 100.0 * (torch.cat(classes) == images.labels)
             rows[name] = row
     return rows
 
 
-def _join(parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
+def _concatenate(parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def figures(row: Row, truth: Row) -> dict[str, float]:
-    """All figures of one row."""
+def row_metrics(row: Row, truth: Row) -> dict[str, float]:
+    """Return all metrics of one row, in the order of `METRICS`; `truth` is the row of the true images."""
     distances = {name: frechet_distance(features, truth.features[name]) for name, features in row.features.items()}
     values = summarize(row.columns) | distances
-    return {name: values[name] for name in FIGURES if name in values}
+    return {name: values[name] for name in METRICS if name in values}
 
 
 def intervals(row: Row, truth: Row, samples: int = SAMPLES) -> dict[str, float]:
-    """Half the width of each figure's 95 % interval: 1.96 bootstrap standard errors, over images. Not for fid."""
+    """Return half the width of each metric's 95 % interval: 1.96 bootstrap standard errors over images.
+
+    `fid` has no interval.
+    """
     size = len(row.outputs)
     errors = standard_errors(lambda counts: summarize(row.columns, counts), size, samples)
     features = row.features["fd"], truth.features["fd"]
@@ -137,8 +153,8 @@ def intervals(row: Row, truth: Row, samples: int = SAMPLES) -> dict[str, float]:
     return {name: 1.96 * error for name, error in errors.items()}
 
 
-def by_class(row: Row, images: ImageSet) -> dict[str, dict[str, float]]:
-    """The figures of each class, with the mean a and b of its pixels; empty without labels."""
+def class_metrics(row: Row, images: ImageSet) -> dict[str, dict[str, float]]:
+    """Return the metrics of each class, and `mean_a` and `mean_b` of its pixels; empty if the set has no labels."""
     if images.labels is None:
         return {}
     result = {}
@@ -151,34 +167,41 @@ def by_class(row: Row, images: ImageSet) -> dict[str, dict[str, float]]:
 
 
 def mean_ab(images: Tensor) -> Tensor:
-    """Mean a and b (2,) over all pixels of uint8 images (N, 3, H, W), Lab units."""
+    """Return the mean a and b (2,) over all pixels of uint8 images (N, 3, H, W), in Lab units."""
     parts = [rgb_to_lab(part.float() / 255)[:, 1:].sum((0, 2, 3), dtype=torch.float64) for part in images.split(1000)]
-    return (torch.stack(parts).sum(0) / (images[:, 0].numel())).float()
+    return (torch.stack(parts).sum(0) / images[:, 0].numel()).float()
 
 
-SHARE_STEP = 1 / 64  # how exactly `interpolate` finds its share
+# validation during training
 
 
-def evaluate_generator(generator: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Colourize the validation images: figures, grey's beside the model's, and some pictures to look at."""
+def evaluate_generator(generator: Generator, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Measure a generator on the validation images.
+
+    Returns the metrics, with `grey_psnr_pooled` and `grey_ab_mae` of the grey images, and the first 8 images as
+    columns of a figure.
+    """
     truth = validation.images
     outputs = colorize_all(generator, truth)
-    with torch.autocast(truth.device.type, enabled=False):  # figures are exact, whatever the network runs in
+    with torch.autocast(truth.device.type, enabled=False):  # metrics are computed in float32 whatever the training uses
         grey = grey_baseline(truth)
-        figures = summarize(measure(outputs, truth)) | {"fd_ab": frechet_distance(coarse_ab(outputs), coarse_ab(truth))}
-        figures["grey_psnr_pooled"] = psnr_from(squared_error(grey, truth).mean()).item()
-        figures["grey_ab_mae"] = ab_error(rgb_to_lab(grey.float() / 255), rgb_to_lab(truth.float() / 255)).mean().item()
-    return figures, {"grey": grey[:8], "output": outputs[:8], "truth": truth[:8]}
+        metrics = summarize(measure(outputs, truth)) | {"fd_ab": frechet_distance(coarse_ab(outputs), coarse_ab(truth))}
+        metrics["grey_psnr_pooled"] = psnr_from(squared_error(grey, truth).mean()).item()
+        metrics["grey_ab_mae"] = ab_error(rgb_to_lab(grey.float() / 255), rgb_to_lab(truth.float() / 255)).mean().item()
+    return metrics, {"grey": grey[:8], "output": outputs[:8], "truth": truth[:8]}
 
 
 def colorize_all(generator: Generator, images: Tensor) -> Tensor:
-    """Colourize uint8 images (N, 3, H, W) in batches; only their lightness is used."""
+    """Colourize uint8 images (N, 3, H, W) in batches; the network sees only their lightness."""
     colorizer = Colorizer(generator, images.device)
     return torch.cat([colorizer.colorize_batch(part) for part in images.split(500)])
 
 
+SHARE_STEP = 1 / 64  # precision of the share that `interpolate` finds
+
+
 @torch.no_grad()
-def interpolate(start: nn.Module, trained: nn.Module, validation: ImageSet, wanted: float) -> float:
+def interpolate(start: nn.Module, trained: Generator, validation: ImageSet, wanted: float) -> float:
     """Move trained weights back towards those they began from, until colours have `wanted` times the truth's strength.
 
     Network interpolation (Wang et al. 2018): the networks between a regression and the GAN that began from it are

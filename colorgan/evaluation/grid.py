@@ -1,4 +1,4 @@
-"""Contact sheets: rows of images under column titles, enlarged without smoothing."""
+"""Figures made of a grid of images: titled columns, one row per example, enlarged without smoothing."""
 
 from pathlib import Path
 
@@ -9,7 +9,10 @@ GAP, TITLE = 4, 24  # pixels
 
 
 def grid(columns: dict[str, Tensor], cell: int = 128) -> Image.Image:
-    """Draw uint8 image stacks (N, 3, H, W), one column each and one row an image, every image `cell` pixels high."""
+    """Draw a grid with one titled column per uint8 stack (N, 3, H, W) and one row per image.
+
+    Every image is `cell` pixels high; stacks have the same N, H and W.
+    """
     first = next(iter(columns.values()))
     count, _, height, width = first.shape
     cell_width = round(cell * width / height)
@@ -27,6 +30,6 @@ def grid(columns: dict[str, Tensor], cell: int = 128) -> Image.Image:
 
 
 def save_grid(path: Path, columns: dict[str, Tensor], cell: int = 128) -> None:
-    """Save `grid(columns)` as a picture, making its folder if needed."""
+    """Save `grid(columns, cell)` as an image file; its folder is created if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     grid(columns, cell).save(path)

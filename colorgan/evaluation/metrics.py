@@ -1,4 +1,4 @@
-"""Figures of merit, always on 8-bit outputs: functions of uint8 (N, 3, H, W) that give one value per image, (N,)."""
+"""Metrics of 8-bit outputs: most functions take uint8 images (N, 3, H, W) and return one value per image, (N,)."""
 
 import math
 from collections.abc import Callable
@@ -9,57 +9,61 @@ from torch import Tensor
 
 from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
 
-# name -> (digits shown, what it is)
-FIGURES = {
+# name -> (decimals shown, definition)
+METRICS = {
     "psnr": (2, "mean RGB PSNR, dB"),
     "psnr_pooled": (2, "PSNR of the mean squared error over all images, dB"),
     "ssim": (3, "structural similarity of RGB, Gaussian window of sigma 1.5"),
     "ab_mae": (2, "mean absolute error of a and b, Lab units"),
-    "ciede2000": (2, "mean colour difference"),
+    "ciede2000": (2, "mean colour difference CIEDE2000"),
     "acc@2": (1, "per cent of pixels with |dL| <= 2 and |da|, |db| <= 4.4"),
     "acc@5": (1, "per cent of pixels with |dL| <= 5 and |da|, |db| <= 11"),
-    "auc_rebalanced": (1, "per cent of pixels within t of the true ab, t = 0..150, rare colours weighing more"),
-    "colorfulness": (2, "Hasler and Suesstrunk 2003"),
+    "auc_rebalanced": (
+        1,
+        "per cent of pixels within t of the true ab, mean over t = 0..150, rare colours weighted more",
+    ),
+    "colorfulness": (2, "colourfulness by Hasler and Suesstrunk 2003"),
     "delta_colorfulness": (2, "mean absolute difference of colorfulness to the truth"),
     "fd": (3, "Frechet distance between the evaluator's features of outputs and truth"),
     "top1": (1, "the evaluator's accuracy on the outputs, per cent"),
-    "ab_bias": (2, "distance of the mean ab from the truth's, Lab units; of each class"),
-    "fid": (2, "Frechet distance of the Inception features given by the user"),
+    "ab_bias": (2, "distance between the mean ab of the outputs and of the truth in each class, Lab units"),
+    "fid": (2, "Frechet distance of Inception features; the user provides the network"),
 }
 
-Columns = dict[str, Tensor]  # what was measured of each image, (N,), by name
+Columns = dict[str, Tensor]  # metrics of each image (N,), by name
 
 # baselines
 
 
 def grey_baseline(images: Tensor) -> Tensor:
-    """Uint8 images (N, 3, H, W) with all their chroma gone: what no model may fall below."""
+    """Return uint8 images (N, 3, H, W) without chroma. A model below this baseline has learned nothing."""
     return constant_baseline(images, torch.zeros(2))
 
 
 def constant_baseline(images: Tensor, ab: Tensor) -> Tensor:
-    """Uint8 images (N, 3, H, W) with the same ab (2,), Lab units, in every pixel and their own lightness."""
+    """Return uint8 images (N, 3, H, W) with their own lightness and the same `ab` (2,), Lab units, in every pixel."""
     lab = rgb_to_lab(images.float() / 255)
     return to_uint8(lab_to_rgb(torch.cat([lab[:, :1], ab.to(lab)[None, :, None, None].expand_as(lab[:, 1:])], dim=1)))
 
 
-# figures of one image
+# metrics of one image
 
 
 def squared_error(output: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared RGB error of each image, with RGB in [0, 1]."""
+    """Return the mean squared RGB error of each image, with RGB in [0, 1]."""
     return ((output.float() - truth.float()) / 255).square().flatten(1).mean(1)
 
 
 def psnr_from(squared_error: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB from mean squared errors of RGB in [0, 1], of any shape."""
-    return -10 * torch.log10(squared_error.clamp(min=1e-10))  # 100 dB for an exact copy
+    """Return the peak signal-to-noise ratio in dB of mean squared errors (any shape) of RGB in [0, 1]."""
+    return -10 * torch.log10(squared_error.clamp(min=1e-10))  # an exact copy has 100 dB instead of infinity
 
 
 def ssim(output: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004) of images of at least 11 x 11: the mean over channels and whole windows.
+    """Return the structural similarity (Wang et al. 2004) of images of at least 11 x 11 pixels.
 
-    Windows are Gaussian, sigma 1.5, cut at 11 x 11 pixels.
+    It is the mean over the RGB channels and over all windows that lie completely inside the image. Windows are
+    Gaussian with sigma 1.5, cut at 11 x 11 pixels.
     """
     offsets = torch.arange(-5.0, 6.0, device=output.device)
     window = torch.exp(-offsets.square() / (2 * 1.5**2))
@@ -80,7 +84,10 @@ def ssim(output: Tensor, truth: Tensor) -> Tensor:
 
 
 def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """Colour difference of each pixel, (N, 3, ...) twice to (N, ...) (Sharma, Wu and Dalal 2005; kL = kC = kH = 1)."""
+    """Return the colour difference (N, ...) of each pixel of two Lab tensors (N, 3, ...).
+
+    Formula: Sharma, Wu and Dalal 2005, with kL = kC = kH = 1.
+    """
     (lightness1, a1, b1), (lightness2, a2, b2) = lab1.unbind(1), lab2.unbind(1)
     chroma_mean = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2
     stretch = 1.5 - 0.5 * (chroma_mean**7 / (chroma_mean**7 + 25.0**7)).sqrt()
@@ -90,7 +97,7 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
     coloured = chroma1 * chroma2 > 0
 
     turn = hue2 - hue1
-    turn = turn - 2 * math.pi * torch.round(turn / (2 * math.pi))  # the shorter way round
+    turn = turn - 2 * math.pi * torch.round(turn / (2 * math.pi))  # the smaller of the two angles between the hues
     hue_difference = 2 * (chroma1 * chroma2).sqrt() * torch.sin(turn * coloured / 2)
     hue_mean = torch.where(coloured, hue1 + turn / 2, hue1 + hue2)
     lightness_mean, chroma_mean = (lightness1 + lightness2) / 2, (chroma1 + chroma2) / 2
@@ -114,12 +121,12 @@ def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
 
 
 def ab_error(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """Mean absolute error of a and b in each image, Lab units."""
+    """Return the mean absolute error of a and b of each image, from Lab tensors (N, 3, H, W)."""
     return (lab1 - lab2)[:, 1:].abs().flatten(1).mean(1)
 
 
 def colorfulness(images: Tensor) -> Tensor:
-    """Colourfulness of each image (Hasler and Suesstrunk 2003, eq. 9: signed rg and yb, RGB in 0..255)."""
+    """Return the colourfulness of each image (Hasler and Suesstrunk 2003, eq. 9: signed rg and yb, RGB in 0..255)."""
     red, green, blue = images.float().flatten(2).unbind(1)
     rg, yb = red - green, (red + green) / 2 - blue
     deviation = (rg.var(1, correction=0) + yb.var(1, correction=0)).sqrt()
@@ -127,17 +134,24 @@ def colorfulness(images: Tensor) -> Tensor:
 
 
 def accuracy(lab1: Tensor, lab2: Tensor, e: int) -> Tensor:
-    """Share of each image's pixels with rounded |dL| <= e and |da|, |db| <= 2.2 e (Nazeri et al. 2018, as coded)."""
+    """Return the share of pixels with rounded |dL| <= e and |da|, |db| <= 2.2 e of each image, from Lab tensors.
+
+    Definition: the published code of Nazeri et al. 2018.
+    """
     limit = torch.tensor([e, 2.2 * e, 2.2 * e], device=lab1.device)[:, None, None]
     return ((lab1.round() - lab2.round()).abs() <= limit).all(1).flatten(1).float().mean(1)
 
 
 def rarity(images: Tensor) -> Tensor:
-    """1 / p(ab) of each bin of 10 x 10 Lab units, (27, 27) about zero, from all pixels of a set of uint8 images."""
-    counts = sum(
+    """Return 1 / p(ab) of bins of 10 x 10 Lab units, (27, 27) with ab = 0 in the middle.
+
+    p is the share of the pixels of all `images`, uint8 (N, 3, H, W), in that bin; an empty bin counts as one pixel.
+    """
+    parts = [
         torch.bincount(_ab_bin(rgb_to_lab(part.float() / 255)).flatten(), minlength=27 * 27)
         for part in images.split(1000)
-    )
+    ]
+    counts = torch.stack(parts).sum(0)
     return (counts.sum() / counts.clamp(min=1)).float().reshape(27, 27)
 
 
@@ -147,10 +161,10 @@ def _ab_bin(lab: Tensor) -> Tensor:
 
 
 def rebalanced_hits(lab1: Tensor, lab2: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Numerator and denominator of auc_rebalanced in each image (Zhang et al. 2016): a weighted share of pixels.
+    """Return the numerator and the denominator of auc_rebalanced of each image (Zhang et al. 2016).
 
-    A pixel counts for the part of the thresholds t = 0..150 that its ab error does not exceed, times the weight of
-    its true colour (`rarity` of the whole set).
+    A pixel adds to the numerator the share of the thresholds t = 0..150 that its ab error does not exceed, times the
+    weight of its true colour; it adds that weight to the denominator. `weights` is the `rarity` of the whole set.
     """
     error = (lab1[:, 1:] - lab2[:, 1:]).norm(dim=1)
     weight = weights.flatten()[_ab_bin(lab2)]
@@ -159,23 +173,23 @@ def rebalanced_hits(lab1: Tensor, lab2: Tensor, weights: Tensor) -> tuple[Tensor
 
 
 def coarse_ab(images: Tensor) -> Tensor:
-    """The mean a and b of each cell of a 4x4 grid, Lab units, (N, 32): features that need no network."""
+    """Return the mean a and b of each cell of a 4x4 grid, Lab units, (N, 32): features for fd_ab, without a network."""
     parts = [F.adaptive_avg_pool2d(rgb_to_lab(part.float() / 255)[:, 1:], 4).flatten(1) for part in images.split(1000)]
     return torch.cat(parts)
 
 
-# figures of a set
+# metrics of a set
 
 
 def frechet_distance(a: Tensor, b: Tensor, weights: Tensor | None = None) -> float:
-    """Frechet distance of Gaussians fitted to two sets of features (N, D) and (M, D) (Heusel et al. 2017, eq. 6).
+    """Return the Frechet distance of Gaussians fitted to features (N, D) and (M, D) (Heusel et al. 2017, eq. 6).
 
-    `weights` (N,) count how often each pair of rows is there, for a bootstrap of two sets of the same images.
+    `weights` (N,) count how often each row is used in both sets, for a bootstrap; this needs N = M.
     """
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a, weights), _moments(b, weights)
     root = _matrix_root(cov_a)
     trace = cov_a.trace() + cov_b.trace() - 2 * _matrix_root(root @ cov_b @ root).trace()
-    return ((mean_a - mean_b).square().sum() + trace).clamp(min=0).item()  # rounding makes it -1e-6
+    return ((mean_a - mean_b).square().sum() + trace).clamp(min=0).item()  # rounding errors can make it about -1e-6
 
 
 def _moments(features: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -194,7 +208,10 @@ def _matrix_root(matrix: Tensor) -> Tensor:
 
 
 def measure(output: Tensor, truth: Tensor, weights: Tensor | None = None, batch_size: int = 500) -> Columns:
-    """What `summarize` needs of each image of a set; `weights` is the `rarity` of the set, its own unless given."""
+    """Measure each image of a set; `summarize` makes the set's metrics of the result.
+
+    `weights` is the `rarity` of the set; by default it is computed from `truth`.
+    """
     weights = rarity(truth) if weights is None else weights
     parts = []
     for y, x in zip(output.split(batch_size), truth.split(batch_size), strict=True):
@@ -219,34 +236,37 @@ def measure(output: Tensor, truth: Tensor, weights: Tensor | None = None, batch_
 
 
 def summarize(columns: Columns, counts: Tensor | None = None) -> dict[str, float]:
-    """The figures of `FIGURES` that follow from what was measured of each image.
+    """Return those metrics of a set that follow from the metrics of each image (all but fd and fid).
 
-    `counts` (N,) say how often each image is taken: once, unless this is a bootstrap's sample.
+    `counts` (N,) say how often each image is used (default: once), for bootstraps and for subsets.
     """
     values = torch.stack(list(columns.values())).double()
     counts = torch.ones_like(values[0]) if counts is None else counts.to(values)
     means = dict(zip(columns, (values @ counts / counts.sum()).tolist(), strict=True))
     means["psnr_pooled"] = psnr_from(torch.tensor(means["squared_error"])).item()
     means["auc_rebalanced"] = 100 * means["auc_hits"] / means["auc_weight"]
-    return {name: means[name] for name in FIGURES if name in means}
+    return {name: means[name] for name in METRICS if name in means}
 
 
 def standard_errors(statistic: Callable[[Tensor], dict[str, float]], size: int, samples: int) -> dict[str, float]:
-    """Bootstrap standard errors (Efron 1979) of figures of `size` images, given as a function of their counts."""
+    """Return bootstrap standard errors (Efron 1979) of metrics of `size` images.
+
+    `statistic` returns the metrics for given counts (size,): how often each image is used.
+    """
     generator = torch.Generator().manual_seed(0)
     draws = [torch.randint(size, (size,), generator=generator).bincount(minlength=size) for _ in range(samples)]
-    figures = [statistic(counts) for counts in draws]
-    return {name: torch.tensor([each[name] for each in figures]).std().item() for name in figures[0]}
+    results = [statistic(counts) for counts in draws]
+    return {name: torch.tensor([each[name] for each in results]).std().item() for name in results[0]}
 
 
 def markdown_table(rows: dict[str, dict[str, float]], intervals: dict[str, dict[str, float]] | None = None) -> str:
-    """A table with a row for each model and a column for each figure, with half the width of its interval if given."""
-    names = [name for name in FIGURES if name in next(iter(rows.values()))]
+    """Return a Markdown table: one row per model, one column per metric, and ± half of the interval if given."""
+    names = [name for name in METRICS if name in next(iter(rows.values()))]
     lines = ["| | " + " | ".join(names) + " |", "|---" + "|---:" * len(names) + "|"]
     for row, values in rows.items():
-        cells = [f"{values[name]:.{FIGURES[name][0]}f}" for name in names]
+        cells = [f"{values[name]:.{METRICS[name][0]}f}" for name in names]
         for i, name in enumerate(names):
             if intervals and name in intervals[row]:
-                cells[i] += f" ± {intervals[row][name]:.{FIGURES[name][0]}f}"
+                cells[i] += f" ± {intervals[row][name]:.{METRICS[name][0]}f}"
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
