@@ -1,4 +1,4 @@
-"""train/evaluate.py as a user runs it, and the figures in the cards of the bundled checkpoints."""
+"""train/evaluate.py as a user runs it, and the metrics in the cards of the bundled checkpoints."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from colorgan.hub.checkpoint import BUNDLED, bundled_generators
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = os.environ.get("COLORGAN_CIFAR10")
-FIGURES = [
+METRICS = [
     *("psnr", "psnr_pooled", "ssim", "ab_mae", "ciede2000", "acc@2", "acc@5", "auc_rebalanced"),
     *("colorfulness", "delta_colorfulness", "fd", "fid"),  # no top1: cat and cup are not the classes of CIFAR-10
 ]
@@ -61,7 +61,7 @@ def test_a_table_of_all_bundled_models(out: Path):
     assert record["num_grey_removed"] == 0
     assert list(record["rows"]) == ["grey", "mean", "unet", "cgan", "nogan", "truth"]
     for row in record["rows"].values():
-        assert list(row) == FIGURES
+        assert list(row) == METRICS
     assert record["rows"]["truth"]["ab_mae"] == record["rows"]["truth"]["fd"] == 0
     assert record["rows"]["grey"]["colorfulness"] < 1 < record["rows"]["unet"]["colorfulness"]
     assert 0 < record["intervals"]["unet"]["ab_mae"] < 0.5 * record["rows"]["unet"]["ab_mae"]
@@ -102,8 +102,9 @@ def test_pictures(out: Path):
     assert Image.open(out / "sheet-unet.png").size == (12 * 68 + 4, 24 + 2 * 68)  # all 24 images
 
 
-def test_figure_makes_only_the_picture(photo_dataset: Path, tmp_path: Path):
-    result = evaluate("--models", "unet", "--dataset_name", photo_dataset, "--output_dir", tmp_path, "--figure")
+def test_comparison_only_writes_one_figure(photo_dataset: Path, tmp_path: Path):
+    options = ("--dataset_name", photo_dataset, "--output_dir", tmp_path, "--comparison_only")
+    result = evaluate("--models", "unet", *options)
     assert result.returncode == 0, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["comparison.png"]
 
