@@ -1,5 +1,6 @@
 """train/evaluate.py as a user runs it, and the metrics in the cards of the bundled checkpoints."""
 
+import importlib.util
 import json
 import os
 import re
@@ -144,6 +145,21 @@ def test_cards_and_readme_get_the_figures(out: Path, tmp_path: Path):
     text = readme.read_text()
     assert re.fullmatch(r"before\n<!-- .* -->\nOn the 24 images(.|\n)*\| truth \|.*\n\n<!-- .* -->\nafter\n", text)
     assert "old" not in text
+
+
+def test_the_model_table_of_readme_gets_psnr_and_colourfulness():
+    spec = importlib.util.spec_from_file_location("evaluate_script", ROOT / "train" / "evaluate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    rows = {name: {"psnr": 25.678, "colorfulness": 14.56} for name in ("grey", "unet")}
+    header = "| name | PSNR | good at | colourfulness |\n|---|---:|---|---:|\n"
+    text = header + "| `unet` | 1 | colour | 2 |\n| `mine` | 3 | grey | 4 |\n"
+    updated = text.replace("| 1 | colour | 2 |", "| 25.68 | colour | 14.6 |")
+    assert script.update_model_table(text, rows) == updated
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert script.update_model_table(readme, rows).count("| 25.68 |") == 1  # README has such a table
 
 
 @pytest.mark.skipif(not CIFAR10, reason="COLORGAN_CIFAR10 names no folder with CIFAR-10")

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,7 +32,8 @@ from colorgan.training.checkpoints import TrainingError, make_folder
 
 CLASS_METRICS = ("ab_mae", "colorfulness", "top1", "ab_bias")  # of each class in table.md; metrics.json has all
 SHEET = 20, 10  # columns and rows of the figure of random outputs
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+README_COLUMNS = {"PSNR": ("psnr", 2), "colourfulness": ("colorfulness", 1)}  # of the model table: metric, decimals
 # SHA-256 of uint8 test images (N, H, W, 3): a copy with exactly these pixels is named by the data set's id on the Hub
 KNOWN_TEST_SETS = {"f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04": "uoft-cs/cifar10"}
 
@@ -41,6 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         generators = {name: Generator.from_pretrained(name) for name in options.models}
+        evaluator = None if options.comparison_only else Evaluator(device, options.inception_weights)
         images = load_images(options.dataset_name, options.split)
         options.dataset_name = public_name(images, options.dataset_name)
         index = torch.nonzero(~is_grey(images.images)).squeeze(1)
@@ -51,9 +54,9 @@ def main(argv: list[str] | None = None) -> None:
         images = images[index].to(device)
         make_folder(options.output_dir)
         save_comparison(options, images, generators)
-        if options.comparison_only:
+        if evaluator is None:
             return
-        rows = evaluate(images, generators, Evaluator(device, options.inception_weights))
+        rows = evaluate(images, generators, evaluator)
         record = write_metrics(options, images, greys, rows)
         write_images(options, images, index, rows)
         for name in generators:
@@ -167,13 +170,38 @@ def save_extremes(options: argparse.Namespace, name: str, images: ImageSet, rows
 
 
 def update_pages(options: argparse.Namespace, record: dict, images: ImageSet, rows: dict[str, Row]) -> None:
-    """Write metrics and figures into the bundled checkpoints' cards, docs/results.md, its figures, and README."""
+    """Write metrics and figures into the bundled checkpoints' cards.
+
+    Those of a complete known test set are written into docs/ and into README's model table as well.
+    """
     for name in set(options.models) & set(bundled_generators()):
         update_figures(locate(name), record, name)
         columns = {"grey": rows["grey"].outputs, name: rows[name].outputs, "truth": images.images}
         save_grid(locate(name) / "sample.png", {title: stack[:8] for title, stack in columns.items()}, cell=64)
-    if (DOCS / "results.md").is_file():
-        update_readme(DOCS / "results.md", record)
+    results, readme = ROOT / "docs" / "results.md", ROOT / "README.md"
+    complete = record["dataset"] in KNOWN_TEST_SETS.values() and not options.max_images
+    if complete and results.is_file():
+        update_readme(results, record)
+        readme.write_text(update_model_table(readme.read_text(encoding="utf-8"), record["rows"]), encoding="utf-8")
+        figures = {"comparison.png": "comparison.png", "best-nogan.png": "best.png", "worst-nogan.png": "worst.png"}
+        for source, target in figures.items():
+            if (options.output_dir / source).is_file():
+                shutil.copyfile(options.output_dir / source, results.with_name(target))
+
+
+def update_model_table(text: str, rows: dict[str, dict[str, float]]) -> str:
+    """Return README with the metrics of `rows` in its model table: the one with the columns of `README_COLUMNS`."""
+    lines, header = text.split("\n"), []
+    for i, line in enumerate(lines):
+        cells = line.split("|")
+        titles = [cell.strip() for cell in cells]
+        if README_COLUMNS.keys() <= set(titles):
+            header = titles
+        elif len(cells) == len(header) and titles[1].strip("`") in rows:
+            for title, (metric, decimals) in README_COLUMNS.items():
+                cells[header.index(title)] = f" {rows[titles[1].strip('`')][metric]:.{decimals}f} "
+            lines[i] = "|".join(cells)
+    return "\n".join(lines)
 
 
 def command(options: argparse.Namespace) -> str:
@@ -197,7 +225,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--comparison_only", action="store_true", help="write only comparison.png")
     parser.add_argument("--rows", type=int, default=8, help="images in each figure")
     parser.add_argument("--seed", type=int, default=0, help="random seed that chooses the images of the figures")
-    parser.add_argument("--update_cards", action="store_true", help="write metrics into bundled cards and docs/")
+    parser.add_argument(
+        "--update_cards", action="store_true", help="write metrics into bundled cards, docs/ and README"
+    )
     options = parser.parse_args(argv)
     for name in {"grey", "mean", "truth"} & set(options.models):
         parser.error(f"{name} is the name of a row in every table; write ./{name} for a folder of this name.")
