@@ -36,7 +36,7 @@ from colorgan.demo import start as demo; lap("import colorgan")
 models, sources, notices = demo.load_models(["unet", "cgan", "nogan"]); lap("three networks")
 folder = Path(tempfile.mkdtemp()); os.environ["GRADIO_TEMP_DIR"] = str(folder)
 page = demo.build(demo.Jobs(models, "none", folder), sources, notices); lap("examples and page")
-page.launch(prevent_thread_lock=True, quiet=True, **demo.LOOK); lap("server")
+page.launch(prevent_thread_lock=True, quiet=True, **demo.LAUNCH_OPTIONS); lap("server")
 os._exit(0)
 """
 

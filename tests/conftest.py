@@ -1,8 +1,8 @@
-"""What several test files need: photographs made at test time, and the demo as a user starts it."""
+"""Fixtures of several test files: photographs and data sets made at test time, and the demo as a user starts it."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; read when torch is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several test processes run at once; read when torch is imported
 
 import atexit
 import shutil
@@ -15,8 +15,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-if "HF_DATASETS_CACHE" not in os.environ:  # read when datasets is imported: the user's own stays as it is
+if "HF_DATASETS_CACHE" not in os.environ:  # read when datasets is imported; the user's own cache is not changed
     os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="colorgan-datasets-")
     atexit.register(shutil.rmtree, os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
 
@@ -25,8 +26,12 @@ import skimage
 from PIL import Image
 from skimage import data
 
+if TYPE_CHECKING:
+    from gradio_client import Client
+
 ROOT = Path(__file__).parent.parent
-PHOTOS = Path(skimage.__file__).parent / "data"  # the photographs that lie inside the package
+PHOTOS = Path(skimage.__file__).parent / "data"  # photographs that are files of the package
+PATIENCE = 300  # seconds until a test gives up waiting: a busy machine is slow, and no test measures time
 
 
 @pytest.fixture(scope="session")
@@ -66,19 +71,19 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def running_app(*options: str | Path, folder: Path = ROOT, **environment: str) -> Iterator[str]:
-    """Run `python app.py` in a folder, on a free port, and give its address once the page is there."""
+    """Run `python app.py` in a folder on a free port, and yield its address when it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "app.py", "--port", str(port), *map(str, options)]
-    url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + 120
+    url, deadline = f"http://127.0.0.1:{port}/", time.monotonic() + PATIENCE
     with subprocess.Popen(command, cwd=folder, env=os.environ | environment) as app:
         try:
             while True:
                 assert app.poll() is None, f"{' '.join(command)} ended with status {app.returncode}"
-                assert time.monotonic() < deadline, f"{' '.join(command)} shows no page"
+                assert time.monotonic() < deadline, f"{' '.join(command)} does not answer"
                 try:
-                    urllib.request.urlopen(url).close()
+                    urllib.request.urlopen(url, timeout=PATIENCE).close()
                     break
                 except OSError:
                     time.sleep(0.2)
@@ -87,9 +92,16 @@ def running_app(*options: str | Path, folder: Path = ROOT, **environment: str) -
             app.terminate()
 
 
+def connect(url: str) -> "Client":
+    """Return a client of the demo that waits for a busy machine: its default timeout is 5 s."""
+    from gradio_client import Client  # here, because most tests do not need Gradio
+
+    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
+
+
 @pytest.fixture(scope="session")
 def server_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the demo keeps visitors' files."""
+    """The folder for the visitors' files."""
     return tmp_path_factory.mktemp("server")
 
 

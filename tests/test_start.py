@@ -1,4 +1,4 @@
-"""How the demo starts, ends, and keeps the folder with what visitors gave; without a server."""
+"""How the demo starts and ends, and how it deletes the visitors' files. No test here starts a server."""
 
 import os
 import signal
@@ -9,16 +9,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import PATIENCE
 from gradio.exceptions import Error
 
 from colorgan.demo import main, start, uploads
 from colorgan.demo.start import _has_mcp
-from colorgan.demo.uploads import keep_tidy, tidy, uploaded
+from colorgan.demo.uploads import checked_upload, delete_old_files, start_cleanup
 
 Start = Callable[..., Path]
 
 
-def test_nothing_starts_when_no_model_can_be_had(capsys: pytest.CaptureFixture) -> None:
+def test_nothing_starts_without_a_model(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--model", "nowhere"])
     assert "There is no checkpoint nowhere" in capsys.readouterr().out
@@ -26,11 +27,11 @@ def test_nothing_starts_when_no_model_can_be_had(capsys: pytest.CaptureFixture) 
 
 @pytest.fixture
 def start_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Start]:
-    """Run `main` with options and a function instead of `launch`; gives where the files of visitors were."""
+    """Return a function that runs `main` with another `launch`, and returns the parent of the folder for uploads."""
     folder = tmp_path / "not" / "there yet"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
     monkeypatch.setattr(start, "load_models", lambda names: ({"unet": None}, {}, []))
-    monkeypatch.setattr(start, "keep_tidy", lambda folder: None)
+    monkeypatch.setattr(start, "start_cleanup", lambda folder: None)
 
     def run(launch: Callable[[], None], *options: str) -> Path:
         page = SimpleNamespace(queue=lambda **_: None, launch=lambda **_: launch())
@@ -39,7 +40,7 @@ def start_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Star
         return folder
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, lambda *_: None)  # else it would end the tests
+    signal.signal(signal.SIGHUP, lambda *_: None)  # otherwise it would end the tests
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -64,10 +65,10 @@ def test_nohup_keeps_the_demo_running(start_with: Start) -> None:
 @pytest.mark.parametrize(
     ("port", "problem", "said"),
     [
-        ("99999", "", "99999 is no port: a port is from 1 to 65535."),
-        ("-5", "", "-5 is no port: a port is from 1 to 65535."),
-        ("80", "Cannot find empty port in range: 80-80. You can", "port 80 is taken: choose another"),
-        ("80", "No space left on device", "the page cannot be served: No space left on device."),
+        ("99999", "", "--port must be between 1 and 65535, not 99999."),
+        ("-5", "", "--port must be between 1 and 65535, not -5."),
+        ("80", "Cannot find empty port in range: 80-80. You can", "port 80 is in use: choose another"),
+        ("80", "No space left on device", "the server cannot start: No space left on device."),
     ],
 )
 def test_a_page_that_cannot_be_served_says_why(
@@ -89,10 +90,10 @@ def test_mcp_without_its_extra_says_what_to_install(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("name", ["a\0b.png", f"{'a' * 5000}.png"])
-def test_a_path_that_can_be_none_is_no_upload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+def test_an_impossible_path_is_no_upload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     with pytest.raises(Error, match="There is no such upload"):
-        uploaded(str(tmp_path / name))
+        checked_upload(str(tmp_path / name))
 
 
 def test_old_files_are_deleted_and_the_page_keeps_its_own(tmp_path: Path) -> None:
@@ -103,12 +104,12 @@ def test_old_files_are_deleted_and_the_page_keeps_its_own(tmp_path: Path) -> Non
         os.utime(path, (time.time() - age,) * 2)
         os.utime(path.parent, (time.time() - age,) * 2)
     own = {tmp_path / "own", tmp_path / "own" / "example.jpg"}
-    tidy(tmp_path, own)
+    delete_old_files(tmp_path, own)
     assert {path.name for path in tmp_path.rglob("*.*")} == {"example.jpg", "new.png", "newest.png"}
-    tidy(tmp_path, own, most=150)
+    delete_old_files(tmp_path, own, max_bytes=150)
     assert {path.name for path in tmp_path.rglob("*.*")} == {"example.jpg", "newest.png"}
-    tidy(tmp_path, own, age=0)
-    tidy(tmp_path, own, age=0)  # folders once they are empty
+    delete_old_files(tmp_path, own, max_age=0)
+    delete_old_files(tmp_path, own, max_age=0)  # folders once they are empty
     assert set(tmp_path.rglob("*")) == own
 
 
@@ -117,12 +118,12 @@ def test_a_photograph_in_use_is_not_old(monkeypatch: pytest.MonkeyPatch, tmp_pat
     photo = tmp_path / "photo.png"
     photo.touch()
     os.utime(photo, (0, 0))
-    uploaded(str(photo))
-    tidy(tmp_path, set())
+    checked_upload(str(photo))
+    delete_old_files(tmp_path, set())
     assert photo.exists()
 
 
-def test_what_vanishes_meanwhile_does_not_stop_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_does_not_stop_the_cleanup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scandir = os.scandir
 
     def losing(path: str) -> Iterator[os.DirEntry]:
@@ -137,24 +138,24 @@ def test_what_vanishes_meanwhile_does_not_stop_the_tidying(monkeypatch: pytest.M
         path.touch()
         os.utime(path, (0, 0))
     monkeypatch.setattr(os, "scandir", losing)
-    tidy(tmp_path, set())
+    delete_old_files(tmp_path, set())
     assert not any(path.exists() for path in (*old, tmp_path / "vanishes"))
 
 
-def test_an_error_does_not_end_the_tidying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_error_does_not_end_the_cleanup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     waits, rounds, ended = iter(range(3)), [], threading.Event()
 
     def sleep(_: float) -> None:
         if next(waits, None) is None:
             ended.set()
-            threading.Event().wait()  # no more of this thread
+            threading.Event().wait()  # stop this thread here
 
     def failing(*arguments: object) -> None:
         rounds.append(arguments)
         raise OSError
 
     monkeypatch.setattr(uploads, "time", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr(uploads, "tidy", failing)
-    keep_tidy(tmp_path)
-    ended.wait(5)
+    monkeypatch.setattr(uploads, "delete_old_files", failing)
+    start_cleanup(tmp_path)
+    assert ended.wait(PATIENCE)
     assert len(rounds) == 3

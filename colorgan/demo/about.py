@@ -1,4 +1,4 @@
-"""The Models tab's words: what each model's card says of it."""
+"""Texts of the Models tab, read from the model cards."""
 
 import os
 import re
@@ -15,31 +15,34 @@ HUB = "https://huggingface.co"
 
 @dataclass
 class About:
-    """What a checkpoint's card says: its first sentence, its figures, its picture, all of it; and where it lives."""
+    """Parts of a checkpoint's model card, and the address of the checkpoint on the Hub."""
 
-    summary: str = ""
-    figures: str = ""  # a Markdown table
+    summary: str = ""  # the first paragraph
+    metrics: str = ""  # a Markdown table
     picture: Path | None = None
     picture_label: str = ""
-    card: str = ""
-    link: str | None = None
+    text: str = ""  # the whole card in Markdown, without relative pictures
+    link: str | None = None  # None for a bundled checkpoint or a folder
 
 
 def about(source: str) -> About:
-    """What is known of a model (bundled name, folder, `owner/name[@revision]`); empty where there is no card."""
+    """Return the texts about a model: a bundled name, a folder, or `owner/name[@revision]` on the Hub.
+
+    They are empty where the model has no readable card.
+    """
     try:
         folder = locate(source, local_files_only=True)
         text = ModelCard.load(folder / "README.md").text.strip()
     except (CheckpointError, OSError, ValueError, yaml.YAMLError):
         return About(link=_link(source))
-    result = About(card=text, link=_link(source))
+    result = About(text=text, link=_link(source))
     paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]
     result.summary = next((part for part in paragraphs if not part.startswith(("#", "!", "`", "|", "<"))), "")
-    if section := re.search(r"^## Figures\n(.*?)(?=^## |^<!-- end|\Z)", text, re.DOTALL | re.MULTILINE):
-        result.figures = "\n".join(line for line in section[1].splitlines() if line.startswith("|"))
+    if section := re.search(r"^## (?:Metrics|Figures)\n(.*?)(?=^## |^<!-- end|\Z)", text, re.DOTALL | re.MULTILINE):
+        result.metrics = "\n".join(line for line in section[1].splitlines() if line.startswith("|"))
     if (image := re.search(r"!\[(.*?)\]\(([\w.-]+)\)", text)) and (folder / image[2]).is_file():
         result.picture, result.picture_label = folder / image[2], image[1]
-    result.card = re.sub(r"!\[.*?\]\([\w.-]+\)\n?", "", text)  # relative pictures, shown beside it
+    result.text = re.sub(r"!\[.*?\]\([\w.-]+\)\n?", "", text)  # the page shows these beside the text
     return result
 
 

@@ -1,4 +1,4 @@
-"""The public endpoints, as clients, and language models by way of MCP, see them; everything else is private."""
+"""The public endpoints for gradio_client and, over MCP, for language models. All other events are private."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -6,104 +6,106 @@ from typing import Literal
 
 import gradio as gr
 
-from colorgan.demo.jobs import ALL_CLASSES, MAX_SAMPLES, MAX_SATURATION, RENDER_SIZES, Jobs, title
-from colorgan.demo.uploads import numeric, one_of, photo_input, photos_input, refusal
+from colorgan.demo.jobs import MAX_SATURATION, RENDER_SIZES, Jobs
+from colorgan.demo.networks import title
+from colorgan.demo.samples import ALL_CLASSES, MAX_SAMPLES
+from colorgan.demo.uploads import photo_input, photos_input, reject_invalid_number, reject_unknown_choice, user_error
 from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.photo import PhotoError
 
-# one job of each kind at a time, the others wait; whoever asks for one photograph does not wait for albums to end
+# each queue runs one job at a time, so a single photograph waits for other single photographs but not for albums
 Queue = Literal["photo", "album", "samples"]
 
 
 def in_queue(name: Queue) -> dict:
-    """Options of an event that waits in this queue."""
+    """Return the options of an event that waits in this queue."""
     return {"concurrency_id": name, "concurrency_limit": 1}
 
 
-def said(function: Callable) -> Callable:
-    """The function, with its `PhotoError` as a sentence for the visitor."""
+def show_photo_errors(function: Callable) -> Callable:
+    """Wrap the function so that the visitor sees the sentence of a `PhotoError`."""
 
     @functools.wraps(function)
     def run(*arguments: object) -> object:
         try:
             return function(*arguments)
         except PhotoError as error:
-            raise refusal(str(error)) from error
+            raise user_error(str(error)) from error
 
     return run
 
 
 def model_choice(jobs: Jobs, *more: str, **options: object) -> gr.Radio:
-    """Which network; `more` are further choices."""
-    choices = [(title(name), name) for name in jobs.models]
-    return one_of(gr.Radio([*choices, *more], value=choices[0][1], label="Network", **options))
+    """Return the choice of the network; `more` are further choices."""
+    choices = [(title(name), name) for name in jobs.networks.colorizers]
+    return reject_unknown_choice(gr.Radio([*choices, *more], value=choices[0][1], label="Network", **options))
 
 
 def saturation_choice(**options: object) -> gr.Slider:
-    """How strong the colours are."""
-    info = "1 is the network's own. Pale colours bear 1.4."
+    """Return the choice of the strength of the colours."""
+    info = "1 is the network's prediction. For stronger colours, try 1.4."
     return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options)
 
 
 def render_size_choice(**options: object) -> gr.Slider:
-    """How large the network sees the photograph."""
-    info = "How many pixels the network sees: more is bolder."
+    """Return the choice of the size at which the network sees the photograph."""
+    info = "Pixels that the network sees. More pixels: bolder colours."
     return gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options)
 
 
 def sample_choice(**options: object) -> gr.Number:
-    """Which of the plausible colourings."""
-    info = "0 is what the network says; other numbers give other colours where it has to guess."
+    """Return the choice among the plausible colourings."""
+    info = "0 is the network's prediction. Other numbers show other colours where the network is not certain."
     return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options)
 
 
 def seed_choice(**options: object) -> gr.Number:
-    """Which test images."""
+    """Return the choice of the random seed that selects test images."""
     return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed", **options)
 
 
 def count_choice(**options: object) -> gr.Slider:
-    """How many test images."""
+    """Return the choice of the number of test images."""
     return gr.Slider(1, MAX_SAMPLES, 6, step=1, label="Images", **options)
 
 
 def add_endpoints(jobs: Jobs) -> None:
-    """/colorize, /colorize_batch, /sample and /compare, with their types; called inside the page's Blocks."""
+    """Add /colorize, /colorize_batch, /sample and /compare, with their types, to the page's Blocks."""
 
-    def tell(photo: str) -> None:
+    def show_notes(photo: str) -> None:
         for note in jobs.notes(photo):
             gr.Info(note)
 
-    @said
+    @show_photo_errors
     def colorize(photo: str, model: str, saturation: float, render_size: int, sample: int) -> str:
-        """Colourize a photograph of any common format; its size and lightness stay.
+        """Colourize a photograph of any common format; its size and its lightness do not change.
 
         Args:
             photo: The photograph.
-            model: Which network.
-            saturation: How strong the colours are; 1 is the network's own, 0 is grey.
-            render_size: Shorter side, in pixels, that the network sees; a multiple of 16.
-            sample: 0 is what the network says, every other number another plausible colouring.
+            model: Name of the network.
+            saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
+            render_size: Shorter side, in pixels, at which the network sees the photograph; a multiple of 16.
+            sample: 0 for the network's prediction; any other number for another plausible colouring.
         Returns:
-            The coloured photograph, a file of the same format where colorgan writes it and a PNG otherwise.
+            The coloured photograph, in the photograph's format if colorgan writes it, and as PNG otherwise.
         """
         result = jobs.colorize(photo, model, saturation, render_size, sample)
-        tell(photo)
+        show_notes(photo)
         return str(result)
 
     def colorize_batch(
         photos: list[str], model: str, saturation: float, render_size: int
     ) -> Iterator[tuple[str | None, dict]]:
-        """Colourize several photographs; what cannot be read is named, and the others are done.
+        """Colourize several photographs; the report names those that cannot be read.
 
         Args:
             photos: The photographs, at most 30.
-            model: Which network.
-            saturation: How strong the colours are; 1 is the network's own, 0 is grey.
-            render_size: Shorter side, in pixels, that the network sees; a multiple of 16.
+            model: Name of the network.
+            saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
+            render_size: Shorter side, in pixels, at which the network sees each photograph; a multiple of 16.
         Returns:
-            A zip file of the coloured photographs, and how many were done, with a sentence for each that failed and for
-            what was not taken over of another.
+            A zip file of the coloured photographs, and a report: the number of coloured photographs (done) and of all
+            (count), a sentence for each failure, and notes on parts that were ignored, such as further pages.
         """
         for album in jobs.colorize_all(photos, model, saturation, render_size):
             report = {"done": len(album.pictures), "count": album.count}
@@ -111,46 +113,46 @@ def add_endpoints(jobs: Jobs) -> None:
             yield (None if album.archive is None else str(album.archive)), report
 
     def sample(class_name: str, seed: int, count: int) -> tuple[list, list[dict]]:
-        """Show test images of CIFAR-10 in grey, in each network's colours, and as they were.
+        """Show test images of CIFAR-10 in grey, in the colours of each network, and in their true colours.
 
         Args:
             class_name: One of the ten classes, such as horse, or `all classes`.
-            seed: Which images: the same number gives the same ones.
-            count: How many images.
+            seed: Random seed that selects the images; the same number selects the same images.
+            count: Number of images.
         Returns:
-            Pictures of 256 pixels, image after image (grey, each network, truth), and each image's class and PSNR.
+            Pictures of 256 pixels, image after image (grey, each network, truth), and the class and PSNR of each image.
         """
-        return jobs.sample(class_name, seed, count)
+        return jobs.samples.colorize(class_name, seed, count)
 
-    @said
+    @show_photo_errors
     def compare(photo: str, saturation: float, render_size: int) -> list[tuple[str, str]]:
         """Colourize a photograph with every network.
 
         Args:
             photo: The photograph.
-            saturation: How strong the colours are; 1 is the networks' own, 0 is grey.
-            render_size: Shorter side, in pixels, that the networks see; a multiple of 16.
+            saturation: Strength of the colours, from 0 (grey) to 2; 1 is the networks' prediction.
+            render_size: Shorter side, in pixels, at which the networks see the photograph; a multiple of 16.
         Returns:
             The photograph in grey and in the colours of every network, each with its name.
         """
         pictures = jobs.compare(photo, saturation, render_size)
-        tell(photo)
+        show_notes(photo)
         return [(str(path), name) for path, name in pictures]
 
     with gr.Row(visible=False):
         photo = photo_input(label="Photograph")
         photos = photos_input(label="Photographs")
         model = model_choice(jobs)
-        saturation, size = numeric(saturation_choice()), numeric(render_size_choice())
-        sample_number = numeric(sample_choice())
+        saturation, size = reject_invalid_number(saturation_choice()), reject_invalid_number(render_size_choice())
+        sample_number = reject_invalid_number(sample_choice())
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
-        seed, count = numeric(seed_choice()), numeric(count_choice())
+        seed, count = reject_invalid_number(seed_choice()), reject_invalid_number(count_choice())
         coloured, archive = gr.File(label="Coloured photograph"), gr.File(label="Zip file")
-        report, figures = gr.JSON(label="Report"), gr.JSON(label="Class and PSNR of each image")
+        report, metrics = gr.JSON(label="Report"), gr.JSON(label="Class and PSNR of each image")
         pictures = gr.Gallery(label="Pictures", format="png")
     settings = [model, saturation, size]
     gr.on([], colorize, [photo, *settings, sample_number], coloured, api_name="colorize", **in_queue("photo"))
     gr.on([], compare, [photo, saturation, size], pictures, api_name="compare", **in_queue("photo"))
     batch = [archive, report]
     gr.on([], colorize_batch, [photos, *settings], batch, api_name="colorize_batch", **in_queue("album"))
-    gr.on([], sample, [class_name, seed, count], [pictures, figures], api_name="sample", **in_queue("samples"))
+    gr.on([], sample, [class_name, seed, count], [pictures, metrics], api_name="sample", **in_queue("samples"))

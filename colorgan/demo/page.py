@@ -1,4 +1,4 @@
-"""The page: what visitors see, and what happens when they do something."""
+"""The page: its tabs, their components and their events."""
 
 import html
 import importlib.util
@@ -19,9 +19,11 @@ from colorgan.demo.endpoints import (
     saturation_choice,
     seed_choice,
 )
-from colorgan.demo.jobs import ALL_CLASSES, Album, Jobs, title
+from colorgan.demo.jobs import Album, Jobs
+from colorgan.demo.networks import title
+from colorgan.demo.samples import ALL_CLASSES
 from colorgan.demo.theme import HEADER
-from colorgan.demo.uploads import MAX_FILES, photo_input, photos_input, typed
+from colorgan.demo.uploads import MAX_FILES, accept_nearest_number, photo_input, photos_input
 from colorgan.photo import PhotoError
 
 ALL_MODELS = "all, side by side"
@@ -35,8 +37,8 @@ PRIVATE = {"api_visibility": "private", "show_progress": "minimal"}
 
 
 def build(jobs: Jobs, sources: dict[str, str], notices: list[str]) -> gr.Blocks:
-    """The page for these jobs; `sources` says where each model comes from, `notices` what could not be had."""
-    examples = example_photos(jobs.folder.parent / "examples")
+    """Build the page. `sources` has the name, folder or Hub id of each model; `notices` are sentences at the top."""
+    examples = example_photos(jobs.folder / "examples")
     with gr.Blocks(title="colorgan: colours for black-and-white photographs") as page:
         gr.HTML(HEADER)
         for notice in notices:
@@ -54,8 +56,11 @@ def build(jobs: Jobs, sources: dict[str, str], notices: list[str]) -> gr.Blocks:
 
 
 def example_photos(folder: Path) -> list[str]:
-    """Grey copies of photographs inside the scikit-image package (`skimage.data` itself may go to the network)."""
-    (package,) = importlib.util.find_spec("skimage").submodule_search_locations  # found without importing it
+    """Write grey copies of photographs in the scikit-image package to the folder and return their paths.
+
+    The files are opened directly, because `skimage.data` imports much and may download.
+    """
+    (package,) = importlib.util.find_spec("skimage").submodule_search_locations  # does not import it
     folder.mkdir(parents=True, exist_ok=True)
     copies = [folder / f"{Path(name).stem}.jpeg" for name in EXAMPLES]
     for name, copy in zip(EXAMPLES, copies, strict=True):
@@ -64,12 +69,15 @@ def example_photos(folder: Path) -> list[str]:
 
 
 def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
-    before_after = str(jobs.grey(examples[0])), str(jobs.picture(examples[0]))
+    before_after = str(jobs.grey(examples[0])), str(jobs.colorize(examples[0], for_browser=True))
 
     def show(
         photo: str | None, model: str, saturation: float, render_size: int, sample: int
     ) -> tuple[gr.Component, ...]:
-        """What the notice, slider, gallery and download button become; without a photograph, the first example's."""
+        """Return the new notice, slider, gallery and download button.
+
+        Without a photograph, they show the first example.
+        """
         photo = photo or examples[0]
         settings = saturation, render_size, sample
         slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
@@ -79,30 +87,30 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
                 pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
                 gallery = gr.Gallery(pictures, visible=True)
             else:
-                before_after = str(jobs.grey(photo)), str(jobs.picture(photo, model, *settings))
+                before_after = str(jobs.grey(photo)), str(jobs.colorize(photo, model, *settings, for_browser=True))
                 slider = gr.ImageSlider(before_after, visible=True)
                 download = _download(jobs.colorize(photo, model, *settings))
             sentences = jobs.notes(photo)
-        except PhotoError as error:  # nothing of the photograph before it stays
+        except PhotoError as error:  # the result of the previous photograph is hidden
             sentences = [str(error)]
         return gr.HTML(_paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
 
     with gr.Row(elem_id="photo-tab"):
-        with gr.Column(scale=2, min_width=300, elem_id="give"):
+        with gr.Column(scale=2, min_width=300, elem_id="inputs"):
             photo = photo_input(
                 label="Your photograph",
                 alt_text="Your photograph",
-                placeholder="Drop a photograph here\n- or click to choose, or paste -",
+                placeholder="Drop a photograph here,\nclick to choose one, or paste one",
                 sources=["upload", "clipboard", "webcam"],
                 height=250,
                 buttons=[],
                 elem_id="photo",
             )
-            # gr.Examples would put a new component, which opens files itself, in the place of `photo`
+            # gr.Examples would replace `photo` with a new component, which opens files itself
             shown = gr.Dataset(components=[photo], samples=[[path] for path in examples], label="Or try one of these")
             shown.click(lambda row: row[0], shown, photo, api_visibility="private", queue=False)
             gr.Markdown(CREDIT, elem_classes="small")
-        with gr.Column(scale=3, min_width=300, elem_id="get"):
+        with gr.Column(scale=3, min_width=300, elem_id="results"):
             notice = gr.HTML(visible=False, elem_classes="notice")
             slider = gr.ImageSlider(
                 before_after,
@@ -114,13 +122,13 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
             )
             gallery = gr.Gallery(label="All networks", columns=2, visible=False, buttons=["download"], **GALLERY)
             with gr.Group():
-                model = model_choice(jobs, ALL_MODELS, visible=len(jobs.models) > 1)
+                model = model_choice(jobs, ALL_MODELS, visible=len(jobs.networks.colorizers) > 1)
                 with gr.Row():
-                    saturation = typed(saturation_choice(min_width=220))
-                    size = typed(render_size_choice(min_width=220))
-                sample = typed(sample_choice())
+                    saturation = accept_nearest_number(saturation_choice(min_width=220))
+                    size = accept_nearest_number(render_size_choice(min_width=220))
+                sample = accept_nearest_number(sample_choice())
             with gr.Row():
-                another = gr.Button("Another one", scale=1)
+                another = gr.Button("Other colours", scale=1)
                 download = _download(jobs.colorize(examples[0]))
     photo.change(lambda: 0, None, sample, api_visibility="private", queue=False)
     another.click(lambda sample: sample + 1, sample, sample, api_visibility="private", queue=False)
@@ -129,7 +137,7 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
         show,
         [photo, model, saturation, size, sample],
         [notice, slider, gallery, download],
-        trigger_mode="always_last",  # while a slider is dragged, only its last value counts
+        trigger_mode="always_last",  # while a slider moves, only its last value is computed
         show_progress_on=[slider, gallery],
         **PRIVATE,
         **in_queue("photo"),
@@ -137,16 +145,16 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
 
 
 def _album_tab(jobs: Jobs) -> None:
-    def nothing(said: str = _progress(None)) -> tuple[str, gr.Gallery, gr.DownloadButton]:
-        """No picture, of the photographs before either."""
-        return said, gr.Gallery(visible=False), gr.DownloadButton(visible=False)
+    def no_results(message: str = _progress(None)) -> tuple[str, gr.Gallery, gr.DownloadButton]:
+        """Return a message and hide the previous results."""
+        return message, gr.Gallery(visible=False), gr.DownloadButton(visible=False)
 
     def show(
         photos: list[str], model: str, saturation: float, render_size: int
     ) -> Iterator[tuple[str, gr.Gallery, gr.DownloadButton]]:
-        """How far it is, the pictures so far, and at last the zip file."""
+        """Yield the progress and the pictures so far, and at the end the zip file."""
         if not photos:
-            yield nothing()
+            yield no_results()
             return
         try:
             for album in jobs.colorize_all(photos, model, saturation, render_size):
@@ -154,7 +162,7 @@ def _album_tab(jobs: Jobs) -> None:
                 download = _download(album.archive) if album.archive else gr.DownloadButton(visible=False)
                 yield _progress(album), gr.Gallery(pictures, visible=bool(pictures)), download
         except gr.Error as error:
-            yield nothing(_paragraphs([error.message]))
+            yield no_results(_paragraphs([error.message]))
 
     with gr.Row(elem_id="album-tab"):
         with gr.Column(scale=2, min_width=300):
@@ -165,8 +173,9 @@ def _album_tab(jobs: Jobs) -> None:
                 elem_id="photos",
             )
             with gr.Group():
-                model = model_choice(jobs, visible=len(jobs.models) > 1)
-                saturation, size = typed(saturation_choice()), typed(render_size_choice())
+                model = model_choice(jobs, visible=len(jobs.networks.colorizers) > 1)
+                saturation = accept_nearest_number(saturation_choice())
+                size = accept_nearest_number(render_size_choice())
             again = gr.Button("Colourize again")
         with gr.Column(scale=3, min_width=300):
             progress = gr.HTML(_progress(None), elem_id="progress")
@@ -180,21 +189,21 @@ def _album_tab(jobs: Jobs) -> None:
         show,
         [photos, model, saturation, size],
         shown,
-        trigger_mode="always_last",  # more may come while the first are worked on
+        trigger_mode="always_last",  # a visitor may add photographs while the first are coloured
         show_progress_on=progress,
         **PRIVATE,
         **in_queue("album"),
     )
-    photos.clear(nothing, None, shown, cancels=[job], queue=False, api_visibility="private")
+    photos.clear(no_results, None, shown, cancels=[job], queue=False, api_visibility="private")
 
 
 def _progress(album: Album | None) -> str:
     if album is None:
-        return "<p>Drop in several photographs: they are coloured one after another, and come back as one zip file.</p>"
-    ended = album.done == album.count
-    said = f"{len(album.pictures)} of {album.count} photographs are coloured{'.' if ended else ' ...'}"
+        return "<p>Add several photographs. They are coloured one after another, and you can download one zip file.</p>"
+    finished = album.done == album.count
+    message = f"{len(album.pictures)} of {album.count} photographs are coloured{'.' if finished else ' ...'}"
     bar = f'<progress value="{album.done}" max="{album.count}" aria-label="Progress"></progress>'
-    return f'<p role="status">{said}</p>{bar}{_paragraphs(album.failures + album.notes)}'
+    return f'<p role="status">{message}</p>{bar}{_paragraphs(album.failures + album.notes)}'
 
 
 def _paragraphs(sentences: list[str]) -> str:
@@ -207,32 +216,33 @@ def _download(file: Path) -> gr.DownloadButton:
 
 def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
     def show(class_name: str, seed: int, count: int) -> tuple[gr.Component, ...]:
-        """What the class list, the gallery and the line that says what is missing become."""
+        """Return the new list of classes, gallery and error message."""
         try:
-            pictures, _ = jobs.sample(class_name, seed, count)
+            pictures, _ = jobs.samples.colorize(class_name, seed, count)
         except gr.Error as error:
             return gr.Dropdown(), gr.Gallery(visible=False), gr.Markdown(error.message, visible=True)
-        choices = [ALL_CLASSES, *jobs.test_images().class_names]
+        choices = [ALL_CLASSES, *jobs.samples.images().class_names]
         return gr.Dropdown(choices=choices), gr.Gallery(pictures, visible=True), gr.Markdown(visible=False)
 
     gr.Markdown(
-        "Test images that the networks have never seen, 32 pixels wide: in grey, as a network gets them, in each "
-        "network's colours, and as they were. PSNR says how near the colours come to the truth, in dB: more is nearer."
+        "Test images of 32 x 32 pixels that no network was trained on: in grey (the input of the networks), in the "
+        "colours of each network, and in their true colours. PSNR, in dB, compares a picture with the true colours: "
+        "a higher number means a smaller error."
     )
     with gr.Row(elem_id="sample-controls"):
         class_name = gr.Dropdown([ALL_CLASSES], value=ALL_CLASSES, label="Class", min_width=140)
-        count = typed(count_choice(min_width=140))
-        seed = typed(seed_choice(min_width=100))
-        others = gr.Button("Show others", variant="primary", min_width=100)
-    missing = gr.Markdown(visible=False, elem_classes="notice")
-    columns = len(jobs.models) + 2
+        count = accept_nearest_number(count_choice(min_width=140))
+        seed = accept_nearest_number(seed_choice(min_width=100))
+        other_images = gr.Button("Show other images", variant="primary", min_width=100)
+    error_message = gr.Markdown(visible=False, elem_classes="notice")
+    columns = len(jobs.networks.colorizers) + 2
     gallery = gr.Gallery(label="Test images", columns=columns, buttons=[], elem_id="samples", **GALLERY)
-    others.click(lambda seed: seed + 1, seed, seed, api_visibility="private", queue=False)
+    other_images.click(lambda seed: seed + 1, seed, seed, api_visibility="private", queue=False)
     gr.on(
         [tab.select, class_name.change, count.change, seed.change],
         show,
         [class_name, seed, count],
-        [class_name, gallery, missing],
+        [class_name, gallery, error_message],
         trigger_mode="always_last",
         show_progress_on=gallery,
         **PRIVATE,
@@ -241,22 +251,24 @@ def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
 
 
 def _models_tab(jobs: Jobs, sources: dict[str, str], example: str, tab: gr.Tab) -> None:
-    gr.Markdown("One photograph, and what each network makes of it:")
-    gallery = gr.Gallery(label="Comparison", columns=len(jobs.models) + 1, buttons=[], elem_id="compared", **GALLERY)
+    gr.Markdown("The same photograph in the colours of each network:")
+    gallery = gr.Gallery(
+        label="Comparison", columns=len(jobs.networks.colorizers) + 1, buttons=[], elem_id="compared", **GALLERY
+    )
     for name, source in sources.items():
-        known = about(source)
+        card = about(source)
         with gr.Row(elem_classes="model"):
             with gr.Column(scale=3, min_width=300):
-                link = f" · [on the Hub]({known.link})" if known.link else ""
-                gr.Markdown(f"### {title(name)}{link}\n\n{known.summary}\n\n{known.figures}")
-                if known.card:
-                    with gr.Accordion(f"The whole card of {title(name)}", open=False):
-                        gr.Markdown(known.card)
-            if known.picture:
+                link = f" · [on the Hub]({card.link})" if card.link else ""
+                gr.Markdown(f"### {title(name)}{link}\n\n{card.summary}\n\n{card.metrics}")
+                if card.text:
+                    with gr.Accordion(f"Model card of {title(name)}", open=False):
+                        gr.Markdown(card.text)
+            if card.picture:
                 gr.Image(
-                    str(known.picture),
+                    str(card.picture),
                     show_label=False,
-                    alt_text=f"{title(name)}: {known.picture_label}",
+                    alt_text=f"{title(name)}: {card.picture_label}",
                     format="png",
                     buttons=["fullscreen"],
                     min_width=200,

@@ -1,22 +1,22 @@
-"""How the page looks: colours, type, and what a phone, the keyboard and the clipboard need beyond Gradio's own."""
+"""The look of the page, and its JavaScript for drag and drop, the clipboard, the keyboard and screen readers."""
 
 import gradio as gr
 
 HEADER = """<header id="head"><h1>colorgan</h1>
-<p>Drop in a black-and-white photograph: its colours appear at once.</p></header>"""
+<p>Add a black-and-white photograph: it is coloured at once.</p></header>"""
 THEME = gr.themes.Default(
     primary_hue="teal",
     neutral_hue="stone",
     radius_size="lg",
-    font=["ui-sans-serif", "system-ui", "sans-serif"],  # the visitor's own, so that no font is fetched
+    font=["ui-sans-serif", "system-ui", "sans-serif"],  # fonts of the visitor's system: nothing is downloaded
     font_mono=["ui-monospace", "monospace"],
 ).set(
     body_background_fill="*neutral_100",
-    body_text_color_subdued="*neutral_600",  # Gradio's own is too pale to read
+    body_text_color_subdued="*neutral_600",  # Gradio's default has too little contrast
     block_info_text_color="*neutral_600",
     block_shadow="none",
     block_shadow_dark="none",
-    button_primary_background_fill="*primary_700",  # white on it has a contrast of more than 4.5
+    button_primary_background_fill="*primary_700",  # the contrast with white text is more than 4.5
     button_primary_background_fill_hover="*primary_800",
     button_primary_background_fill_dark="*primary_700",
     button_primary_background_fill_hover_dark="*primary_600",
@@ -48,78 +48,79 @@ CSS = """
 #progress progress, #progress ::-webkit-progress-bar { background: var(--neutral-300); }
 #progress ::-webkit-progress-value { background: var(--primary-600); }
 #progress ::-moz-progress-bar { background: var(--primary-600); }
-#photo .source-selection { position: relative; z-index: 2; }  /* the camera's panel lies over it otherwise */
-#photo img { line-height: 11rem; text-align: center; }  /* of the words in place of what no browser shows */
+#photo .source-selection { position: relative; z-index: 2; }  /* otherwise the camera's panel covers it */
+#photo img { line-height: 11rem; text-align: center; }  /* of the text that replaces an unknown format */
 button[role=tab][aria-selected=true] { color: var(--link-text-color); }
-#give .label { color: var(--body-text-color-subdued); }
-#get button { overflow-wrap: anywhere; }  /* a file's name may be long */
+#inputs .label { color: var(--body-text-color-subdued); }
+#results button { overflow-wrap: anywhere; }  /* a file name may be long */
 input:is([type=range], [type=radio]):focus-visible { outline: 2px solid var(--primary-600); outline-offset: 2px; }
 .model { border-top: 1px solid var(--border-color-primary); padding-top: 0.8rem; }
 .model table { display: block; overflow-x: auto; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 .model table, .model table * { border: 0 !important; box-shadow: none !important; }
 .model table :is(th, td) { padding: 0.25rem 0.9rem 0.25rem 0 !important; white-space: nowrap; }
 .model tbody td { border-top: 1px solid var(--border-color-primary) !important; }
-@media (max-width: 700px) {  /* a phone shows the result right under the photograph, the examples last */
+@media (max-width: 700px) {  /* on a phone: photograph, result, examples */
   #head h1 { font-size: 1.9rem; }
   #head p { font-size: 1rem; }
-  #give { display: contents; }
-  #give > * { order: 2; width: 100%; }
-  #give > #photo { order: 0; }
-  #get { order: 1; }
+  #inputs { display: contents; }
+  #inputs > * { order: 2; width: 100%; }
+  #inputs > #photo { order: 0; }
+  #results { order: 1; }
   #samples .grid-container { gap: 0.3rem; }
   #samples .caption-label { font-size: 0.65rem; }
 }
 """
 JS = """() => {
-  const shown = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent);
+  const visible = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent);
 
-  // Photographs may be dropped or pasted anywhere on the page, also where another one lies already.
-  const give = (place, files, tries = 20) => {
+  // Photographs can be dropped or pasted anywhere on the page, also when there is one already.
+  const addFiles = (place, files, tries = 200) => {
     const input = document.querySelector(`${place} input[type=file]`);
     if (!input) {
       const button = (name) => document.querySelector(`${place} button[aria-label='${name}']`);
       (button("Remove Image") ?? button("Upload file"))?.click();
-      if (tries) setTimeout(give, 50, place, files, tries - 1);
+      if (tries) setTimeout(addFiles, 50, place, files, tries - 1);
       return;
     }
-    const given = new DataTransfer();
-    files.forEach((file) => given.items.add(file));
-    input.files = given.files;
+    const transfer = new DataTransfer();
+    files.forEach((file) => transfer.items.add(file));
+    input.files = transfer.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
-  const taken = (event, data) => {
+  const acceptFiles = (event, data) => {
     const list = data?.files;
+    // text with a picture, as from a spreadsheet, is pasted as text into a text field
     if (!list?.length || event.target.closest?.("input, textarea") && data.types.includes("text/plain")) return;
     event.preventDefault();
     event.stopPropagation();
     const files = [...list];
-    if (shown("#photos")) return give("#photos", files);
-    if (!shown("#photo")) document.querySelector("button[role=tab]").click();
-    give("#photo", files.slice(0, 1));
+    if (visible("#photos")) return addFiles("#photos", files);
+    if (!visible("#photo")) document.querySelector("button[role=tab]").click();
+    addFiles("#photo", files.slice(0, 1));
   };
-  document.addEventListener("paste", (event) => taken(event, event.clipboardData), true);
-  document.addEventListener("drop", (event) => taken(event, event.dataTransfer), true);
+  document.addEventListener("paste", (event) => acceptFiles(event, event.clipboardData), true);
+  document.addEventListener("drop", (event) => acceptFiles(event, event.dataTransfer), true);
   document.addEventListener("dragover", (event) => {
     if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
   });
 
-  // A picture that the browser does not know, such as a TIFF, and a demo that was started anew: both are said.
+  // Say when the browser cannot show the file, such as a TIFF, and when the demo was restarted.
   document.addEventListener("error", ({ target }) => {
     if (target.closest?.("#photo")) target.alt = "Your browser cannot show this file.";
   }, true);
   document.addEventListener("load", ({ target }) => {
     if (target.closest?.("#photo")) target.alt = "Your photograph";
   }, true);
-  const { app_id: begun, root, api_prefix } = window.gradio_config;
-  const check = async () => {
-    const now = await fetch(`${root}${api_prefix}/app_id`).then((answer) => answer.json()).catch(() => null);
-    if (now?.app_id && now.app_id !== begun) document.querySelector("#head p").textContent =
-      "The demo was started anew: please reload the page and give your photograph again.";
+  const { app_id: appId, root, api_prefix } = window.gradio_config;
+  const checkRestart = async () => {
+    const current = await fetch(`${root}${api_prefix}/app_id`).then((answer) => answer.json()).catch(() => null);
+    if (current?.app_id && current.app_id !== appId) document.querySelector("#head p").textContent =
+      "The demo was restarted: please reload the page and upload your photograph again.";
   };
-  document.addEventListener("visibilitychange", check);
-  document.addEventListener("click", check);
+  document.addEventListener("visibilitychange", checkRestart);
+  document.addEventListener("click", checkRestart);
 
-  // The divider moves with the arrow keys as well, and both pictures say what they are.
+  // The arrow keys move the divider, and both pictures and all buttons have names for screen readers.
   const move = (handle, step) => {
     const box = handle.firstElementChild.getBoundingClientRect();
     const x = box.x + box.width / 2, y = box.y + box.height / 2;
@@ -134,7 +135,7 @@ JS = """() => {
       const text = i ? "After: with colours" : "Before: in grey";
       if (image.alt !== text) image.alt = text;
     });
-    document.querySelectorAll("#give button.gallery-item").forEach((button) => {
+    document.querySelectorAll("#inputs button.gallery-item").forEach((button) => {
       const name = button.querySelector("img")?.src.match(/([^/]+)\\.\\w+$/)?.[1];
       if (name && !button.ariaLabel) button.ariaLabel = `Example: ${name}`;
     });
@@ -154,4 +155,4 @@ JS = """() => {
   new MutationObserver(describe).observe(document.body, { childList: true, subtree: true });
   describe();
 }"""
-LOOK = {"theme": THEME, "css": CSS, "js": JS, "footer_links": ["api", "settings"]}
+LAUNCH_OPTIONS = {"theme": THEME, "css": CSS, "js": JS, "footer_links": ["api", "settings"]}

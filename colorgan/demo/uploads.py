@@ -1,4 +1,4 @@
-"""What comes from visitors: their files, taken as they are, limited, and deleted after a while."""
+"""Input from visitors: components that check it, limits on its size, and the deletion of old files."""
 
 import contextlib
 import os
@@ -11,155 +11,181 @@ import gradio as gr
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_FILE = "64mb"
-MAX_UPLOAD, MAX_REQUEST = 1_000_000_000, 1_000_000  # bytes of one request with files, and of any other
+MAX_FILE_SIZE = "64mb"  # of one upload, in the form that Gradio reads
+MAX_UPLOAD_BYTES = 1_000_000_000  # of one upload request, which may have several files
+MAX_REQUEST_BYTES = 1_000_000  # of any other request
 MAX_PIXELS = 40_000_000  # of one photograph
-MAX_FILES = 30  # in one batch
-KEPT_FOR = 3600  # seconds since a file came or was last asked for
-MAX_DISK = 4_000_000_000  # bytes of uploads and results together; beyond it, the oldest go first
-Numeric = TypeVar("Numeric", gr.Slider, gr.Number)
+MAX_FILES = 30  # of one album
+KEPT_SECONDS = 3600  # since a file was uploaded or last used
+MAX_DISK_BYTES = 4_000_000_000  # of uploads and results together; above it, the oldest files are deleted
+NumberComponent = TypeVar("NumberComponent", gr.Slider, gr.Number)
 
 
 def photo_input(**options: object) -> gr.Image:
-    """An image input that hands on the file as it came: gr.Image's errors, were it to open it, show server folders."""
+    """Return an image input whose value is the path of the uploaded file, unchanged.
+
+    gr.Image itself would open the file, and its errors would show folders of the server.
+    """
     image = gr.Image(type="filepath", **options)
-    image.preprocess = lambda payload: None if payload is None else uploaded(payload.path)  # a subclass writes a .pyi
+    # replaced here and not in a subclass, because Gradio writes a .pyi file for each subclass
+    image.preprocess = lambda payload: None if payload is None else checked_upload(payload.path)
     return image
 
 
 def photos_input(**options: object) -> gr.File:
-    """An input for several files, which hands them on as they came: gr.File would leave an empty one beside each."""
+    """Return an input for several files whose value is a list of the paths of the uploaded files, unchanged.
+
+    gr.File itself would leave an empty file beside each.
+    """
     files = gr.File(file_count="multiple", **options)
-    files.preprocess = lambda payload: [] if payload is None else [uploaded(file.path) for file in payload.root]
+    files.preprocess = lambda payload: [] if payload is None else [checked_upload(file.path) for file in payload.root]
     return files
 
 
-def uploaded(path: str | None) -> str:
-    """The path, if it is one that Gradio gave to an upload: a request could name any file of the server."""
+def checked_upload(path: str | None) -> str:
+    """Return the path of an upload and mark the file as used.
+
+    Raises `gr.Error` for a path outside the upload folder: a request could name any file of the server.
+    """
     try:
-        ours = path is not None and Path(path).resolve().is_relative_to(Path(gr.utils.get_upload_folder()).resolve())
-        with contextlib.suppress(FileNotFoundError):  # whoever reads it says that it has been deleted
-            if ours:
-                os.utime(path)  # it is wanted: `tidy` goes by age
-    except (OSError, ValueError):  # too long for a path, or with a NUL byte
-        ours = False
-    if not ours:
-        raise refusal("There is no such upload: upload the photograph first.")
+        folder = Path(gr.utils.get_upload_folder()).resolve()
+        is_upload = path is not None and Path(path).resolve().is_relative_to(folder)
+        with contextlib.suppress(FileNotFoundError):  # the function that reads the file reports that it was deleted
+            if is_upload:
+                os.utime(path)  # files are deleted an hour after they were last used
+    except (OSError, ValueError):  # the path is too long or has a NUL byte
+        is_upload = False
+    if not is_upload:
+        raise user_error("There is no such upload: upload the photograph first.")
     return path
 
 
-def numeric(component: Numeric) -> Numeric:
-    """The slider or number field, which now refuses in a sentence of ours; an empty number field stays None."""
-    usual, least, most = component.preprocess, component.minimum, component.maximum
+def reject_invalid_number(component: NumberComponent) -> NumberComponent:
+    """Make the slider or number field answer an invalid number with one sentence, and return it.
+
+    The value of an empty number field is still None.
+    """
+    usual, lowest, highest = component.preprocess, component.minimum, component.maximum
 
     def preprocess(value: object) -> float | None:
         if value is None and isinstance(component, gr.Number):
             return None
         if not _is_number(value):
-            raise refusal(f"{component.label} is a number, not {value!r:.50}.")
-        if not least <= value <= most:
-            raise refusal(f"{component.label} is from {least} to {most}, not {value!r:.50}.")
+            raise user_error(f"{component.label} must be a number, not {value!r:.50}.")
+        if not lowest <= value <= highest:
+            raise user_error(f"{component.label} must be between {lowest} and {highest}, not {value!r:.50}.")
         return usual(value)
 
     component.preprocess = preprocess
     return component
 
 
-def typed(component: Numeric) -> Numeric:
-    """The slider or number field for somebody who is typing: the nearest number that can be meant, or the default."""
-    usual, default, least, step = component.preprocess, component.value, component.minimum, component.step
+def accept_nearest_number(component: NumberComponent) -> NumberComponent:
+    """Make the slider or number field use the nearest valid number instead of an invalid one, and return it.
+
+    A visitor who types `64` enters `6` first, which must not cause an error. Without a number, the default is used.
+    """
+    usual, default, lowest, step = component.preprocess, component.value, component.minimum, component.step
 
     def preprocess(value: object) -> float | None:
-        value = min(max(value, least), component.maximum) if _is_number(value) else default
-        return usual(least + step * round((value - least) / step) if isinstance(component, gr.Slider) else value)
+        value = min(max(value, lowest), component.maximum) if _is_number(value) else default
+        return usual(lowest + step * round((value - lowest) / step) if isinstance(component, gr.Slider) else value)
 
     component.preprocess = preprocess
     return component
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and value == value  # which NaN is not
+    return isinstance(value, int | float) and value == value  # NaN is not equal to itself
 
 
-def one_of(component: gr.Radio) -> gr.Radio:
-    """The radio buttons, which now refuse in a sentence of ours what is none of their choices."""
+def reject_unknown_choice(component: gr.Radio) -> gr.Radio:
+    """Make the radio buttons answer an unknown choice with one sentence, and return them."""
     usual, choices = component.preprocess, [value for _, value in component.choices]
 
     def preprocess(value: object) -> object:
         if value not in choices:
-            raise refusal(f"{component.label} is one of {', '.join(choices)}, not {value!r:.50}.")
+            raise user_error(f"{component.label} must be one of {', '.join(choices)}, not {value!r:.50}.")
         return usual(value)
 
     component.preprocess = preprocess
     return component
 
 
-def refusal(sentence: str) -> gr.Error:
-    """What a visitor is told; nothing that a visitor does wrong is worth a traceback."""
+def user_error(sentence: str) -> gr.Error:
+    """Return an error whose sentence the visitor sees. The server prints no traceback for a visitor's mistake."""
     return gr.Error(sentence, print_exception=False)
 
 
-def public(error: Exception, name: str) -> str:
-    """An error's sentence about a file or folder, without the server's path to it."""
+def without_server_path(error: Exception, name: str) -> str:
+    """Return the message of an error about the file or folder `name` without the path of its parent folder."""
     path = Path(name).resolve()
     return str(error).replace(str(path), path.name).replace(name, path.name) if path.exists() else str(error)
 
 
-class Limits:
-    """Refuses requests that are too large while they come; Gradio limits a single file only."""
+class RequestSizeLimit:
+    """ASGI middleware that refuses a too large request with status 413 while it is received.
+
+    Gradio limits only the size of a single uploaded file.
+    """
 
     def __init__(self, app: ASGIApp):
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        limit = MAX_UPLOAD if path == "/gradio_api/upload" else MAX_REQUEST
-        came = 0
+        limit = MAX_UPLOAD_BYTES if path == "/gradio_api/upload" else MAX_REQUEST_BYTES
+        received = 0
 
         async def counted() -> Message:
-            nonlocal came
+            nonlocal received
             message = await receive()
-            came += len(message.get("body", b""))
-            if came > limit:
+            received += len(message.get("body", b""))
+            if received > limit:
                 raise HTTPException(413, f"The request is larger than {limit:,} bytes.")
             return message
 
         await self.app(scope, counted, send)
 
 
-def keep_tidy(folder: Path) -> None:
-    """Delete old files below the folder from now on, except what is there already: the page's own.
+def start_cleanup(folder: Path) -> None:
+    """Start a thread that deletes old files in the folder every minute, except those that are there already.
 
-    Gradio's `delete_cache` knows only files that it gave out, and may stop when one is added while it looks.
+    Gradio's `delete_cache` deletes only files that Gradio made, and may stop when a file is added meanwhile.
     """
-    own = set(folder.rglob("*"))
+    keep = set(folder.rglob("*"))  # the page's own files, such as the examples
 
     def run() -> None:
         while True:
             time.sleep(60)
-            with contextlib.suppress(OSError):  # the thread has to live as long as the demo
-                tidy(folder, own)
+            with contextlib.suppress(OSError):  # an error must not end the thread
+                delete_old_files(folder, keep)
 
     threading.Thread(target=run, daemon=True).start()
 
 
-def tidy(folder: Path, own: set[Path], age: float = KEPT_FOR, most: int = MAX_DISK) -> None:
-    """Delete files that have not been touched for `age` seconds, then the oldest until `most` bytes are left."""
+def delete_old_files(
+    folder: Path, keep: set[Path], max_age: float = KEPT_SECONDS, max_bytes: int = MAX_DISK_BYTES
+) -> None:
+    """Delete files that were not used for `max_age` seconds, then the oldest until `max_bytes` are left.
+
+    Empty folders of that age are deleted as well. Paths in `keep` stay.
+    """
     files = []
-    # what is in a folder comes before it; unlike rglob, walk bears that folders vanish meanwhile
+    # bottom up, so that the content of a folder comes before it; unlike rglob, os.walk ignores folders that vanish
     walk = os.walk(folder, topdown=False)
     for path in (Path(parent, name) for parent, folders, names in walk for name in (*names, *folders)):
-        if path in own:
+        if path in keep:
             continue
-        with contextlib.suppress(OSError):  # someone else was faster, or the folder is not empty
+        with contextlib.suppress(OSError):  # the file was deleted meanwhile, or the folder is not empty
             state = path.stat()
             if path.is_file():
                 files.append((state.st_mtime, state.st_size, path))
-            elif time.time() - state.st_mtime > age:
+            elif time.time() - state.st_mtime > max_age:
                 path.rmdir()
     total = sum(size for _, size, _ in files)
     for modified, size, path in sorted(files):
-        if time.time() - modified > age or total > most:
+        if time.time() - modified > max_age or total > max_bytes:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
                 total -= size

@@ -1,0 +1,57 @@
+"""The networks of the demo: one computation at a time, on the GPU of a ZeroGPU Space where there is one."""
+
+import threading
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from colorgan.inference.colorizer import Colorizer
+from colorgan.photo import Photo
+
+try:
+    from spaces import GPU as on_zero_gpu  # a Space on ZeroGPU lends its GPU to functions with this decorator
+except ImportError:
+
+    def on_zero_gpu(function: Callable) -> Callable:
+        """Return the function unchanged: this computer is not a Space on ZeroGPU."""
+        return function
+
+
+TITLES = {"unet": "U-Net", "cgan": "cGAN", "nogan": "NoGAN"}
+
+
+def title(name: str) -> str:
+    """Return the title of a network on the page."""
+    return TITLES.get(name, name)
+
+
+class Networks:
+    """The colorizers by name. A lock makes all queues of the demo share them, one computation at a time."""
+
+    def __init__(self, colorizers: dict[str, Colorizer]):
+        self.colorizers = colorizers
+        self.lock = threading.Lock()
+        # ZeroGPU sends the arguments to another process, which already has `colorizers`: so they are no argument here
+        self._chroma_of = on_zero_gpu(lambda name, *arguments: _chroma_of(colorizers[name], *arguments))
+        self._colorize_batch = on_zero_gpu(
+            lambda images: {name: colorizer.colorize_batch(images).cpu() for name, colorizer in colorizers.items()}
+        )
+
+    def chroma_of(self, photo: Photo, name: str, render_size: int, sample: int) -> Tensor:
+        """Return the chroma (2, h, w), in [-1, 1] and on the CPU, that the network predicts for a photograph.
+
+        Sample 0 is the prediction itself; any other number is the random seed of another plausible colouring.
+        """
+        with self.lock:
+            return self._chroma_of(name, Photo(photo.lightness), render_size, sample)  # alpha and EXIF are not needed
+
+    def colorize_batch(self, images: Tensor) -> dict[str, Tensor]:
+        """Return uint8 images (N, 3, H, W) in the colours of each network, computed as in the evaluation."""
+        with self.lock:
+            return self._colorize_batch(images)
+
+
+def _chroma_of(colorizer: Colorizer, photo: Photo, render_size: int, sample: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sample) if sample else None
+    return colorizer.predict(photo, render_size=render_size, generator=generator).cpu()
