@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = Path(skimage.__file__).parent / "data"  # photographs that are files of the package
-PATIENCE = 300  # seconds until a test gives up waiting: a busy machine is slow, and no test measures time
+PATIENCE = 180  # seconds until a test gives up waiting: a busy machine is slow, and no test measures time
 
 
 @pytest.fixture(scope="session")

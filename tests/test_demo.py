@@ -32,12 +32,12 @@ from pictures import EXACT, LOSSY
 from PIL import Image
 
 from colorgan.color import rgb_to_lab
-from colorgan.demo import jobs
+from colorgan.demo import jobs, uploads
 from colorgan.demo.about import about
 from colorgan.demo.jobs import Jobs
 from colorgan.demo.page import example_photos
-from colorgan.demo.samples import TILE
-from colorgan.demo.start import _parser
+from colorgan.demo.samples import MAX_SAMPLES, TILE
+from colorgan.demo.start import QUEUE, _parser
 from colorgan.demo.uploads import MAX_FILES
 from colorgan.evaluation.evaluate import evaluate
 from colorgan.hub.checkpoint import bundled_generators
@@ -365,15 +365,42 @@ def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client:
     assert all(endpoint["description"].endswith(".") for endpoint in endpoints["named_endpoints"].values())
 
 
-def test_the_examples_of_the_docs(app: str, grey_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(from gradio_client.*?)^```", page, re.DOTALL | re.MULTILINE)
-    assert '"/colorize"' in code
+def client_examples(page: str) -> list[str]:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [block for block in blocks if "gradio_client" in block]
+
+
+@pytest.mark.parametrize("code", [*client_examples("README.md"), *client_examples("docs/demo.md")])
+def test_the_examples_of_the_documentation(
+    app: str, grey_photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     for name in ("photo.jpg", "scan.tif"):
         Image.open(grey_photo).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     exec(code.replace("http://127.0.0.1:7860", app).replace("horse", "cat"), names := {})  # the small data set has cats
     assert Image.open(names["coloured"]).size == (600, 400)
+
+
+def test_the_documentation_has_every_endpoint_option_and_limit() -> None:
+    text = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+    (example,) = client_examples("docs/demo.md")
+    for endpoint in ("/colorize", "/colorize_batch", "/compare", "/sample"):
+        assert f'"{endpoint}"' in example
+        assert f"| `{endpoint}` |" in text
+    for action in _parser()._actions:
+        option = action.option_strings[-1]
+        assert option == "--help" or f"| `{option}" in text
+    assert uploads.MAX_FILE_SIZE == "64mb"
+    assert f"64 MB, {uploads.MAX_PIXELS // 10**6} megapixels" in text
+    assert f"{MAX_FILES} photographs; {uploads.MAX_UPLOAD_BYTES // 10**9} GB" in text
+    assert f"a request without files | {uploads.MAX_REQUEST_BYTES // 10**6} MB" in text
+    assert f"0 to {jobs.MAX_SATURATION}; {jobs.RENDER_SIZES[0]} to {jobs.RENDER_SIZES[1]} pixels" in text
+    assert f"1 to {MAX_SAMPLES} at once" in text
+    assert f"{QUEUE} (`--queue`)" in text
+    assert uploads.KEPT_SECONDS == 3600
+    assert "deleted one hour after it" in text
+    assert f"exceed {uploads.MAX_DISK_BYTES // 10**9} GB" in text
+    assert f"Up to {(jobs.PHOTO_CACHE + jobs.CHROMA_CACHE) // 10**6} MB" in text
 
 
 def post(url: str, body: dict) -> dict:
@@ -536,13 +563,13 @@ def test_a_full_queue_says_so_and_everyone_in_it_is_served(offline: str, grey_ph
 
 
 def test_a_closed_tab_frees_its_work(app: str, client: Client, tmp_path: Path, server_files: Path) -> None:
-    uploads = []
+    files = []
     for i in range(MAX_FILES):
         Image.open(PHOTOS / "chelsea.png").convert("L").resize((1200 + i, 900)).save(tmp_path / f"left-{i}.jpg")
         response = upload_file(app, f"left-{i}.jpg", (tmp_path / f"left-{i}.jpg").read_bytes())
-        uploads.append({"path": response.json()[0], **MARK})
+        files.append({"path": response.json()[0], **MARK})
     call = f"{app}gradio_api/call/colorize_batch"
-    event = post(call, {"data": [uploads, "unet", 1, 48]})["event_id"]
+    event = post(call, {"data": [files, "unet", 1, 48]})["event_id"]
     with urllib.request.urlopen(f"{call}/{event}") as tab:
         while b"generating" not in tab.readline():
             pass
