@@ -1,6 +1,7 @@
 """The `colorgan` command as a user types it: files, folders, pipes, damage, interruption."""
 
 import io
+import re
 import shutil
 import signal
 import subprocess
@@ -199,6 +200,16 @@ def test_info_version_and_help(model: str, capsys) -> None:
             cli.main([option])
         assert leaving.value.code == 0
         assert text in capsys.readouterr().out
+
+
+def test_every_option_is_in_the_documentation(capsys) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for command in ([], ["push"]):
+        with pytest.raises(SystemExit):
+            cli.main([*command, "--help"])
+        options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--version"}
+        assert len(options) > 4
+        assert options <= set(re.findall(r"--[a-z-]+", page))
 
 
 def test_push_refuses_what_is_no_checkpoint_before_asking_the_hub(album: Path, capsys) -> None:
