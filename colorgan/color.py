@@ -1,69 +1,124 @@
-"""sRGB and CIE 1976 L*a*b* (D65, 2 degrees) as batched torch functions.
+"""sRGB and CIE 1976 L*a*b* (D65, 2 degrees) as batched PyTorch functions.
 
-`rgb` is sRGB in [0, 1] and `lab` has L in [0, 100]; both are (..., 3, H, W) float32 on any device. The networks see
-`lightness = L / 50 - 1` and `chroma = ab / 110`.
+`rgb` is sRGB in [0, 1] and `lab` has L in [0, 100]; both are (..., 3, H, W) float32 on any device. The networks take
+`lightness = L / 50 - 1` and return `chroma = ab / 110`.
 """
 
 import torch
 from torch import Tensor
 
-# IEC 61966-2-1 primaries, rounded as scikit-image rounds them, so that both agree to the last digit that matters
+LIGHTNESS_SCALE, CHROMA_SCALE = 50, 110  # Lab units per unit of the networks' lightness and chroma
+
+# sRGB's transfer function (IEC 61966-2-1): a straight line for dark values, a power for all others
+SRGB_THRESHOLD, LINEAR_THRESHOLD = 0.04045, 0.0031308  # where the line ends, in sRGB and in linear RGB
+SRGB_SLOPE, SRGB_OFFSET, SRGB_GAMMA = 12.92, 0.055, 2.4
+
+# CIE 1976: L = 116 f(Y) - 16, where f is a cube root, and a straight line for dark colours
+CIE_THRESHOLD, CIE_SLOPE, CIE_OFFSET = 0.008856, 7.787, 16 / 116  # of Y, where the line ends; f = slope * Y + offset
+CIE_F_THRESHOLD = 0.2068966  # of f, where the line ends
+
+# linear RGB to XYZ, rounded as in scikit-image, so that results agree with it
 XYZ_FROM_RGB = torch.tensor(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
     dtype=torch.float64,
+    device="cpu",
 )
 RGB_FROM_XYZ = torch.linalg.inv(XYZ_FROM_RGB)
-F_FROM_AB = torch.tensor([[1 / 500, 0], [0, 0], [0, -1 / 200]], dtype=torch.float64)  # f(X), f(Y), f(Z) of CIE 1976
-WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)  # D65, 2 degrees
-GAMUT_TOLERANCE = 1e-4  # in linear RGB; float32 noise at the cube's faces is not "out of gamut"
+# f(X), f(Y) and f(Z) beyond their common part, from a and b
+F_FROM_AB = torch.tensor([[1 / 500, 0], [0, 0], [0, -1 / 200]], dtype=torch.float64, device="cpu")
+WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64, device="cpu")  # XYZ of D65, 2 degrees
+# Linear RGB may leave [0, 1] by this much before a colour counts as outside sRGB. The rounding errors of float32 move
+# the corners of the colour cube outside by less, and clipping what is left changes 8-bit results by 0.33 of a level.
+GAMUT_TOLERANCE = 1e-4
+
+
+def srgb_to_linear(rgb: Tensor) -> Tensor:
+    """Convert sRGB to linear RGB, both in [0, 1]. Gradients are finite everywhere."""
+    power = ((rgb.clamp(min=SRGB_THRESHOLD) + SRGB_OFFSET) / (1 + SRGB_OFFSET)) ** SRGB_GAMMA
+    return torch.where(rgb > SRGB_THRESHOLD, power, rgb / SRGB_SLOPE)
+
+
+def linear_to_srgb(linear: Tensor) -> Tensor:
+    """Convert linear RGB to sRGB, both in [0, 1]. Gradients are finite everywhere."""
+    power = (1 + SRGB_OFFSET) * linear.clamp(min=LINEAR_THRESHOLD) ** (1 / SRGB_GAMMA) - SRGB_OFFSET
+    return torch.where(linear > LINEAR_THRESHOLD, power, SRGB_SLOPE * linear)
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    """Convert sRGB in [0, 1] to L*a*b*, both (..., 3, H, W). Gradients are finite everywhere, black included."""
-    linear = torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    xyz = _mix(linear, XYZ_FROM_RGB / WHITE[:, None])
-    f = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
-    x, y, z = f.unbind(-3)
+    """Convert sRGB in [0, 1] to L*a*b*, both (..., 3, H, W). Gradients are finite everywhere, also at black."""
+    xyz = _mix(srgb_to_linear(rgb), XYZ_FROM_RGB / WHITE[:, None])
+    root = xyz.clamp(min=CIE_THRESHOLD) ** (1 / 3)
+    x, y, z = torch.where(xyz > CIE_THRESHOLD, root, CIE_SLOPE * xyz + CIE_OFFSET).unbind(-3)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
 
 
-def lab_to_rgb(lab: Tensor) -> Tensor:
+def lab_to_rgb(lab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
     """Convert L*a*b* to sRGB in [0, 1], both (..., 3, H, W); L is first limited to [0, 100].
 
-    Colours outside sRGB keep their lightness and hue: ab shrinks towards grey until the colour fits. (Clipping RGB
-    would change all three.) The shrinking factor counts as a constant for gradients, which are finite everywhere.
+    Colours outside sRGB keep their lightness and hue: their ab is multiplied by the largest factor in [0, 1] that
+    brings them into sRGB. (Clipping RGB would change lightness, hue and chroma.) The factor counts as a constant for
+    gradients, which are finite everywhere.
     """
-    lightness, ab = lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :]
-    linear = lab_to_linear(lightness, ab)
+    linear = lab_to_linear(lab[..., :1, :, :].clamp(0, 100), lab[..., 1:, :, :], tolerance)
+    return linear_to_srgb(linear.clamp(0, 1))
+
+
+def lab_to_linear(lightness: Tensor, ab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
+    """Convert L (..., 1, H, W) and ab (..., 2, H, W) to linear RGB (..., 3, H, W) inside sRGB.
+
+    Colours outside sRGB are treated as in `lab_to_rgb`; results can be outside [0, 1] by `tolerance`.
+    """
+    linear = _unlimited_linear(lightness, ab)
+    outside = _out_of_gamut(linear.detach(), tolerance).flatten().nonzero().squeeze(1)
+    if not len(outside):
+        return linear
+    # Only the pixels outside are computed again, as (1, P, 1) and (2, P, 1): in most pictures they are few.
+    outside_lightness = lightness.flatten()[None, outside, None]
+    outside_ab = ab.movedim(-3, 0).flatten(1).index_select(1, outside)[..., None]
     with torch.no_grad():
-        outside = out_of_gamut(linear)
-    if outside.any():
-        scale = torch.ones_like(lightness.squeeze(-3))
-        # only the pixels outside, as (1, P, 1) and (2, P, 1): a photograph with a few of them costs little
-        scale[outside] = gamut_scale(
-            lightness.detach().squeeze(-3)[outside][None, :, None],
-            ab.detach().movedim(-3, 0)[:, outside][..., None],
-        ).flatten()
-        ab = ab * scale.unsqueeze(-3)
-        linear = lab_to_linear(lightness, ab)
-    linear = linear.clamp(0, 1)
-    return torch.where(linear > 0.0031308, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055, 12.92 * linear)
+        factor = _gamut_factor(outside_lightness, outside_ab, tolerance)
+    planes = linear.movedim(-3, 0).flatten(1)  # (3, all pixels)
+    planes.index_copy_(1, outside, _unlimited_linear(outside_lightness, outside_ab * factor)[..., 0])
+    return planes.reshape(3, *lightness.squeeze(-3).shape).movedim(0, -3)
+
+
+def luminance_to_lightness(luminance: Tensor) -> Tensor:
+    """Convert luminance Y in [0, 1] to L* in [0, 100]; the shape is kept."""
+    line = 116 * CIE_SLOPE * luminance
+    return torch.where(luminance > CIE_THRESHOLD, 116 * luminance ** (1 / 3) - 16, line).clamp_(0, 100)
+
+
+def srgb_luminance_tables(channels: int, levels: int) -> Tensor:
+    """The share of luminance Y that each level of each sRGB channel adds: (channels, levels) float32 on the CPU.
+
+    `channels` is 3 for RGB or 1 for grey; `levels` is 256 or 65536. The highest levels of all channels sum to 1.
+    """
+    weights = XYZ_FROM_RGB[1] if channels == 3 else torch.ones(1, dtype=torch.float64, device="cpu")
+    linear = srgb_to_linear(torch.linspace(0, 1, levels, dtype=torch.float64, device="cpu"))
+    return torch.outer(weights / weights.sum(), linear).float()
+
+
+def lightness_of_bytes(rgb: Tensor) -> Tensor:
+    """L* (N, 1, H, W) of 8-bit sRGB (N, 3, H, W), computed as `colorgan.photo.read_photo` computes it."""
+    table, levels = srgb_luminance_tables(3, 256).to(rgb.device), rgb.long()
+    luminance = table[0][levels[:, 0]] + table[1][levels[:, 1]] + table[2][levels[:, 2]]
+    return luminance_to_lightness(luminance)[:, None]
 
 
 def lab_to_inputs(lab: Tensor) -> tuple[Tensor, Tensor]:
     """Split lab into the networks' lightness (..., 1, H, W) and chroma (..., 2, H, W), both about [-1, 1]."""
-    return lab[..., :1, :, :] / 50 - 1, lab[..., 1:, :, :] / 110
+    return lab[..., :1, :, :] / LIGHTNESS_SCALE - 1, lab[..., 1:, :, :] / CHROMA_SCALE
 
 
 def lightness_and_chroma(rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """The networks' inputs for sRGB in [0, 1], (N, 3, H, W), in the memory layout that convolutions like."""
+    """The networks' lightness and chroma of sRGB in [0, 1], (N, 3, H, W), in channels-last memory format."""
     lightness, chroma = lab_to_inputs(rgb_to_lab(rgb))
     return lightness.contiguous(memory_format=torch.channels_last), chroma.contiguous(memory_format=torch.channels_last)
 
 
 def inputs_to_lab(lightness: Tensor, chroma: Tensor) -> Tensor:
     """The inverse of `lab_to_inputs`."""
-    return torch.cat([(lightness + 1) * 50, chroma * 110], dim=-3)
+    return torch.cat([(lightness + 1) * LIGHTNESS_SCALE, chroma * CHROMA_SCALE], dim=-3)
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
@@ -72,33 +127,35 @@ def to_uint8(rgb: Tensor) -> Tensor:
 
 
 def _mix(channels: Tensor, matrix: Tensor) -> Tensor:
-    with torch.autocast(channels.device.type, enabled=False):  # in half precision, colours would be off by units
+    """Multiply the channels (..., C, H, W) of every pixel by a matrix (D, C), in float32."""
+    with torch.autocast(channels.device.type, enabled=False):  # half precision would change colours by whole Lab units
         channels = channels.float()
         return torch.einsum("oc,...chw->...ohw", matrix.to(channels), channels)
 
 
-def lab_to_linear(lightness: Tensor, ab: Tensor) -> Tensor:
-    """Convert L (..., 1, H, W) and ab (..., 2, H, W) to linear RGB (..., 3, H, W); outside [0, 1] is outside sRGB."""
+def _unlimited_linear(lightness: Tensor, ab: Tensor) -> Tensor:
+    """Convert L (..., 1, H, W) and ab (..., 2, H, W) to linear RGB; colours outside sRGB are outside [0, 1]."""
     f = (lightness + 16) / 116 + _mix(ab, F_FROM_AB)
-    bright = f.clamp(min=0.2068966)  # below it, the inverse is a straight line
-    xyz = bright**3 + (f - bright) / 7.787
+    cubed = f.clamp(min=CIE_F_THRESHOLD)
+    xyz = cubed**3 + (f - cubed) / CIE_SLOPE
     luminance = xyz[..., 1:2, :, :]
-    return luminance + _mix(xyz - luminance, RGB_FROM_XYZ * WHITE)  # its rows sum to one; so grey is exactly grey
+    # each row of the matrix sums to 1, so that greys have three equal channels exactly
+    return luminance + _mix(xyz - luminance, RGB_FROM_XYZ * WHITE)
 
 
-def out_of_gamut(linear: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
+def _out_of_gamut(linear: Tensor, tolerance: float) -> Tensor:
     """Which pixels (..., H, W) of linear RGB (..., 3, H, W) are outside [0, 1] by more than `tolerance`."""
     return (linear.amin(-3) < -tolerance) | (linear.amax(-3) > 1 + tolerance)
 
 
-def gamut_scale(lightness: Tensor, ab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
-    """The largest factor in [0, 1], (..., H, W), that brings the ab of every pixel into sRGB at its L and hue.
+def _gamut_factor(lightness: Tensor, ab: Tensor, tolerance: float) -> Tensor:
+    """The largest factor in [0, 1], (..., H, W), that brings the ab of each pixel into sRGB at its L and hue.
 
-    Bisection in 12 steps: ab ends up to 1/4096 of what it was short of the edge. For the networks' ab, 128 or so at
-    most, that is far below an 8-bit step; multiplied by a saturation of ten or more, it may be one.
+    Bisection in 12 steps: the factor is at most 1/4096 too small. With the networks' ab of at most about 128, that is
+    far less than an 8-bit step; with ab multiplied by a saturation of ten or more, it can be one step.
     """
-    scale = torch.zeros_like(lightness.squeeze(-3))
+    factor = torch.zeros_like(lightness.squeeze(-3))
     for step in (0.5**k for k in range(1, 13)):
-        outside = out_of_gamut(lab_to_linear(lightness, ab * (scale + step).unsqueeze(-3)), tolerance)
-        scale += ~outside * step
-    return scale
+        outside = _out_of_gamut(_unlimited_linear(lightness, ab * (factor + step).unsqueeze(-3)), tolerance)
+        factor += ~outside * step
+    return factor

@@ -1,6 +1,6 @@
-"""Work on a large picture in horizontal strips, whole strips in parallel, each torch operation on one core.
+"""Process a large picture in horizontal strips, several strips at once, with each PyTorch operation on one core.
 
-That keeps the planes of a strip in the cores' caches, bounds memory, and spares the cores waiting for each other after
+The planes of a strip fit into the cores' caches, memory is bounded, and the cores do not wait for each other after
 every operation.
 """
 
@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import torch
 
-STRIP_PIXELS = 2**18
+STRIP_PIXELS = 2**18  # a plane of float32 has 1 MiB, so that the planes of one strip fit into a core's cache
 Result = TypeVar("Result")
 
 
 def for_strips(function: Callable[[int, int], None], height: int, width: int) -> None:
-    """Call `function(top, bottom)` for strips that cover `height` rows, on as many threads as torch uses here."""
+    """Call `function(top, bottom)` for strips that cover `height` rows, on as many threads as PyTorch uses here."""
     rows = max(1, STRIP_PIXELS // width)
     strips = [(top, min(top + rows, height)) for top in range(0, height, rows)]
     threads = torch.get_num_threads()
@@ -29,20 +29,20 @@ def for_strips(function: Callable[[int, int], None], height: int, width: int) ->
 
 
 def on_one_core(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call a function of many small torch operations, which would wait for the cores more than they compute."""
+    """Call a function in inference mode on one core: for many small operations, several cores are slower than one."""
     if torch.get_num_threads() == 1:
-        return function(*arguments)
+        return torch.inference_mode()(function)(*arguments)
     with one_core_threads(1) as pool:
         return pool.submit(torch.inference_mode()(function), *arguments).result()
 
 
 @contextmanager
 def one_core_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads in which each torch operation runs on one core; work not begun at the end of the block is dropped."""
+    """A pool of threads, each of which runs PyTorch on one core. Tasks that have not begun are cancelled at the end."""
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # also the number that threads started later begin with
+        torch.set_num_threads(threads)  # PyTorch uses the number set last for threads that are started later, too

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from colorgan.photo import FORMATS
-from colorgan.photo.decode import registered_formats
+from colorgan.photo.formats import readable_suffixes
 
 MARK = ".colorized"  # between the name of a result and its suffix
 
@@ -102,7 +100,7 @@ def _is_file(output: str, count: int) -> bool:
                 f"--output {output} is an existing file that is not a picture: give a folder, or a name that ends in "
                 f".{', .'.join(FORMATS)}."
             )
-        if f".{suffix}" in _suffixes():
+        if f".{suffix}" in readable_suffixes():
             raise ValueError(
                 f"colorgan does not write {suffix}: choose a name for --output that ends in .{', .'.join(FORMATS)}."
             )
@@ -121,7 +119,8 @@ def _expand(name: str) -> Iterator[tuple[Path, Path]]:
         for source in sorted(path.rglob("*")):
             is_hidden = any(part.startswith(".") for part in source.relative_to(path).parts)
             is_result = source.stem.endswith(MARK)
-            if source.suffix.lower() in _suffixes() and not is_hidden and not is_result and os.path.isfile(source):
+            is_picture = source.suffix.lower() in readable_suffixes()
+            if is_picture and not is_hidden and not is_result and os.path.isfile(source):
                 yield source, source.parent.relative_to(path)
     elif name and os.path.exists(path):
         yield path, Path()
@@ -130,8 +129,3 @@ def _expand(name: str) -> Iterator[tuple[Path, Path]]:
             yield from _expand(match)
     else:
         raise ValueError(f"There is no file or folder {name or repr(name)}.")
-
-
-def _suffixes() -> set[str]:
-    """The suffixes of the files that can be read, such as `.jpg`."""
-    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in registered_formats()}

@@ -3,9 +3,12 @@
 import io
 import random
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -350,7 +353,7 @@ def test_threads_leave_warnings_as_they_were(monkeypatch) -> None:
         read_photo(io.BytesIO(LOSSY["jpeg"]), name="first")
         first_is_out.set()
 
-    monkeypatch.setattr("colorgan.photo.open_picture", slow)
+    monkeypatch.setattr("colorgan.photo.decode.open_picture", slow)
     thread = threading.Thread(target=first)
     thread.start()
     first_is_in.wait(5)
@@ -359,12 +362,63 @@ def test_threads_leave_warnings_as_they_were(monkeypatch) -> None:
     assert list(warnings.filters) == before
 
 
+HOST = """
+import logging, sys
+from PIL import Image, PngImagePlugin
+
+Image.init()
+logger = logging.getLogger("tifffile")
+state = lambda: (
+    PngImagePlugin.MAX_TEXT_CHUNK, logger.handlers[:], logger.propagate, logger.disabled, logger.level, logger.filters[:],
+    sorted(Image.OPEN), sorted(Image.SAVE), sorted(Image.EXTENSION), Image.MAX_IMAGE_PIXELS,
+)
+before = state()
+import colorgan
+from colorgan.photo import read_photo, write_photo
+
+assert state() == before, "after the import"
+for path in sys.argv[1:]:
+    photo = read_photo(path)
+    assert photo.size == (47, 33)
+    assert state() == before, path
+    write_photo(path + ".tif", __import__("numpy").zeros((33, 47, 3), "uint16"), photo)
+    assert state() == before, "written: " + path
+"""
+
+
+def test_the_host_programs_settings_stay_as_they_are(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    text = PngImagePlugin.PngInfo()
+    text.add_text("history", "a" * 2_000_000, zip=True)
+    (tmp_path / "a.png").write_bytes(saved(Image.fromarray(RGB), "PNG", pnginfo=text))
+    (tmp_path / "b.tif").write_bytes(EXACT["tiff 16-bit rgb"][0])
+    heif.from_pillow(Image.fromarray(RGB)).save(tmp_path / "c.heic")
+    command = [sys.executable, "-c", HOST, *map(str, sorted(tmp_path.iterdir()))]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_reading_does_not_load_the_encoders() -> None:
+    code = "import sys, colorgan.photo.read; print([name for name in sys.modules if name.startswith('colorgan.photo')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "colorgan.photo.decode" in loaded
+    assert "colorgan.photo.write" not in loaded
+    assert "colorgan.photo.png" not in loaded
+
+
+def test_a_web_address_is_told_so() -> None:
+    with pytest.raises(PhotoError, match=r"^https://example.org/a.jpg is a web address: download it first, or open it"):
+        read_photo("https://example.org/a.jpg")
+
+
 def test_heic_is_read_upright_with_alpha_and_what_is_lost_is_said() -> None:
     heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[ORIENTATION], exif[0x010F] = orientation, "a camera"
-        photo = read_photo(io.BytesIO(saved(Image.fromarray(RGBA), "HEIF", quality=-1, exif=exif.tobytes())))
+        file = io.BytesIO()
+        heif.from_pillow(Image.fromarray(RGBA)).save(file, quality=-1, exif=exif.tobytes())
+        photo = read_photo(file)
         assert np.abs(photo.lightness - upright(lightness_of(RGB), orientation)).max() < 0.5  # its colours are YCbCr
         assert (photo.alpha == upright(ALPHA, orientation)).all()
         assert b"a camera" in photo.exif

@@ -1,4 +1,4 @@
-"""Colour put onto a photograph's lightness: strip by strip on all cores, so that memory and time stay small."""
+"""Put colours on a photograph's lightness, in strips on all cores, so that memory and time stay small."""
 
 import math
 
@@ -6,60 +6,63 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colorgan.color import gamut_scale, lab_to_linear, out_of_gamut
-from colorgan.inference.upsample import GuidedChroma, guide_chroma
+from colorgan.color import CHROMA_SCALE, GAMUT_TOLERANCE, lab_to_linear, lab_to_rgb, linear_to_srgb
+from colorgan.inference.upsample import guide_chroma
 from colorgan.parallel import for_strips, on_one_core
-from colorgan.photo import Photo
+from colorgan.photo.read import Photo
 
-GAMUT_TOLERANCE = 1e-6  # in linear RGB: what is clipped beyond it must not show in 16 bits either
-LINEAR_STEPS = 65535  # of the table that encodes 8-bit sRGB: its rounding is wrong by 0.025 of a level at most
+RENDER_TOLERANCE = 1e-6  # of `color.lab_to_rgb`: what is clipped must not show in 16 bits (1 / 65535 / 12.92)
+LINEAR_STEPS = 65535  # of the table from linear RGB to 8-bit sRGB, whose error is 0.025 of a level at most
 
 
 @torch.inference_mode()
 def render(photo: Photo, chroma: Tensor, *, saturation: float = 1.0, bits: int = 8) -> np.ndarray:
-    """The photograph in the colours of chroma (2, h, w), in [-1, 1] as `Colorizer.predict` gives them.
+    """The photograph in the colours of chroma (2, h, w) in [-1, 1], which `Colorizer.predict` returns.
 
-    Gives sRGB (H, W, 3), or (H, W, 4) with the photo's alpha, of uint8 or, for `bits` 16, uint16. `saturation`
-    multiplies the chroma; where that leaves sRGB, it shrinks at constant lightness and hue (`color.lab_to_rgb`). Raises
-    ValueError for other bits, and for a saturation that is negative, infinite or not a number.
+    Returns sRGB (H, W, 3), or (H, W, 4) with the photograph's alpha, of uint8, or of uint16 if `bits` is 16.
+    `saturation` multiplies the chroma. Colours outside sRGB keep their lightness and hue (`color.lab_to_rgb`). Chroma
+    at the photograph's own size is used as it is. Raises ValueError for `bits` other than 8 and 16, and for a
+    saturation that is negative or not a finite number.
     """
     if bits not in (8, 16):
         raise ValueError(f"A picture has 8 or 16 bits, not {bits}.")
     if not 0 <= saturation < math.inf:
-        raise ValueError(f"The saturation is from 0 (grey), and 1 is the network's own; not {saturation}.")
+        raise ValueError(
+            f"The saturation must be 0 (grey) or a positive number (1 keeps the network's colours), not {saturation}."
+        )
     lightness = torch.from_numpy(photo.lightness)
-    guided = on_one_core(guide_chroma, chroma.cpu() * (110 * saturation), lightness)
+    guided = on_one_core(guide_chroma, chroma.cpu().float() * (CHROMA_SCALE * saturation), lightness)
+    render_strip = _render_exactly if chroma.shape[-2:] == lightness.shape else _render_fast
     height, width = lightness.shape
     pixels = np.empty((height, width, 3 if photo.alpha is None else 4), np.uint8 if bits == 8 else np.uint16)
-    if photo.alpha is not None:
-        pixels[..., 3] = photo.alpha_of(bits)
+    alpha = photo.alpha_of(bits)
+    if alpha is not None:
+        pixels[..., 3] = alpha
 
-    @torch.inference_mode()  # it holds for one thread only
+    @torch.inference_mode()  # in each thread
     def fill(top: int, bottom: int) -> None:
-        pixels[top:bottom, :, :3] = _render_strip(lightness[top:bottom], guided, top, bits)
+        strip = lightness[top:bottom]
+        levels = render_strip(strip[None], guided.rows(strip, top), bits)
+        pixels[top:bottom, :, :3] = levels.permute(1, 2, 0).numpy()
 
     for_strips(fill, height, width)
     return pixels
 
 
-def _render_strip(lightness: Tensor, guided: GuidedChroma, top: int, bits: int) -> np.ndarray:
-    ab = guided.rows(lightness, top)
-    linear = lab_to_linear(lightness[None], ab)
-    outside = out_of_gamut(linear, GAMUT_TOLERANCE).flatten().nonzero().squeeze(1)
-    if len(outside):
-        pixel_lightness = lightness.flatten()[None, outside, None]
-        pixel_ab = ab.flatten(1).index_select(1, outside)[..., None]
-        scale = gamut_scale(pixel_lightness, pixel_ab, GAMUT_TOLERANCE)
-        linear.view(3, -1).index_copy_(1, outside, lab_to_linear(pixel_lightness, pixel_ab * scale)[..., 0])
-    linear.clamp_(0, 1)
-    if bits == 8:
-        index = linear.mul_(LINEAR_STEPS).add_(0.5).to(torch.int32)
-        return torch.index_select(_SRGB_8BIT, 0, index.flatten()).view_as(index).permute(1, 2, 0).numpy()
-    return _encode_srgb(linear).mul_(65535).round_().to(torch.int32).permute(1, 2, 0).numpy()
+def _render_exactly(lightness: Tensor, ab: Tensor, bits: int) -> Tensor:
+    """Levels (3, H, W) of L (1, H, W) and ab (2, H, W), the same as those of `Colorizer.colorize_batch`."""
+    rgb = lab_to_rgb(torch.cat([lightness, ab]), GAMUT_TOLERANCE if bits == 8 else RENDER_TOLERANCE)
+    return (rgb * (2**bits - 1)).round().to(torch.int32)
 
 
-def _encode_srgb(linear: Tensor) -> Tensor:
-    return torch.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+def _render_fast(lightness: Tensor, ab: Tensor, bits: int) -> Tensor:
+    """Levels (3, H, W) of L (1, H, W) and ab (2, H, W); with 8 bits, a table replaces the power function."""
+    linear = lab_to_linear(lightness, ab, RENDER_TOLERANCE).clamp_(0, 1)
+    if bits == 16:
+        return linear_to_srgb(linear).mul_(65535).round_().to(torch.int32)
+    index = linear.mul_(LINEAR_STEPS).add_(0.5).to(torch.int32)
+    return torch.index_select(_SRGB_8BIT, 0, index.flatten()).view_as(index)
 
 
-_SRGB_8BIT = (_encode_srgb(torch.arange(LINEAR_STEPS + 1) / LINEAR_STEPS) * 255).round().to(torch.uint8)
+_SRGB_8BIT = linear_to_srgb(torch.arange(LINEAR_STEPS + 1, dtype=torch.float32, device="cpu") / LINEAR_STEPS)
+_SRGB_8BIT = (_SRGB_8BIT * 255).round().to(torch.uint8)

@@ -1,182 +1,126 @@
-"""Files to samples as they are stored: 8 or 16 bits, grey or RGB, with alpha, whatever the format calls it."""
+"""Decode picture files into samples: 8 or 16 bits, grey or RGB, with alpha, for every format that is read."""
 
 import contextlib
 import functools
-import io
-import logging
-from dataclasses import dataclass, field
-from typing import BinaryIO
+import struct
+import threading
+import warnings
+from typing import Any, BinaryIO
 
 import numpy as np
-import tifffile
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, TiffImagePlugin
 
-from colorgan.photo.lightness import UNUSED_PROFILE, luminance_tables
+from colorgan.photo.errors import PhotoError
+from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution
+from colorgan.photo.formats import READABLE, pillow_formats
+from colorgan.photo.lightness import UNUSED_PROFILE, convert_to_srgb, luminance_tables
+from colorgan.photo.samples import Samples, check_size, split_alpha, to_uint16
+from colorgan.photo.settings import file_settings
+from colorgan.photo.tiff import decode_deep_tiff
 
-with contextlib.suppress(ImportError):  # HEIC, where it is installed
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
-
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000", "PPM")
-READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, HEIC (with pillow-heif), JPEG 2000 and PPM"
-PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # what a file may hold several of
-MOST_EXTRA = 4  # channels of a TIFF beside its colours: each costs memory
-ORIENTATION, PLANAR_CONFIGURATION, PHOTOMETRIC = 0x0112, 0x011C, 0x0106  # the EXIF and TIFF tags
-HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # how these files begin
-# Pillow keeps only the high byte of 16-bit colour; unpacked as if stored the other way round, it gives the low one.
-# (Grey with alpha has no such twin: its four bytes are read as those of an RGBA pixel.)
+PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # formats whose first picture is taken of several
+PLANAR_CONFIGURATION, PHOTOMETRIC = 0x011C, 0x0106  # TIFF tags
+HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # bytes 4 to 12 of these files
+# Pillow keeps only the high byte of 16-bit colour. Decoded again with the other byte order, it returns the low byte.
+# (Grey with alpha has no mode of the other byte order: its four bytes are read as those of an RGBA pixel.)
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B"}
 LOW_BYTES |= {key.replace("RGB", "RGBA"): value.replace("RGB", "RGBA") for key, value in LOW_BYTES.items()}
-STRIP = 64  # rows
-# a compressed text may be as long as Pillow lets all of a PNG's texts be: beyond its own 1 MB, the picture is not read
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it reports what we raise or read otherwise
-logging.getLogger("tifffile").propagate = False
+_opening = threading.Lock()  # `warnings.catch_warnings` of two threads at once would not restore the filters
 
 
-class PhotoError(ValueError):
-    """A picture cannot be read or written; the message says why in one sentence."""
+def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
+    """The samples of a picture in an open, seekable file; `name` is the picture's name in messages.
 
-
-@dataclass
-class Samples:
-    """`values` (H, W) or (H, W, 3) and `alpha` (H, W) or None, each uint8 or uint16, not yet turned upright.
-
-    `icc` is the profile that the values still need, and `notes` are sentences about what was not taken over.
+    Raises `PhotoError`.
     """
+    with file_settings():
+        samples = decode_deep_tiff(stream, max_pixels, name)
+        stream.seek(0)
+        try:
+            with _opening, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's warnings; colorgan has limits and messages of its own
+                image = open_picture(stream, name)
+        except Image.DecompressionBombError as error:
+            limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
+            raise PhotoError(f"{name} is larger than {limit:,} pixels.") from error
+        except PhotoError:
+            if samples is None:
+                raise
+            return samples
+        except Exception as error:  # a damaged header can raise anything
+            raise PhotoError(f"{name} is damaged: its header cannot be read.") from error
+        with image:
+            return decode_image(image, stream, max_pixels, name, samples)
 
-    values: np.ndarray
-    alpha: np.ndarray | None = None
-    icc: bytes | None = None
-    notes: list[str] = field(default_factory=list)
-    orientation: int = 1  # 1 to 8, as EXIF counts
+
+def decode_image(
+    image: Image.Image, stream: BinaryIO | None, max_pixels: int, name: str, samples: Samples | None = None
+) -> Samples:
+    """The samples of an image that Pillow opened, with its EXIF data and resolution.
+
+    `stream` is the file that it was opened from, if there is one; `samples` are those of `decode_deep_tiff`, if any.
+    Raises `PhotoError`.
+    """
+    check_size(*image.size, max_pixels, name)
+    try:
+        with file_settings():
+            dpi = read_resolution(image)
+            # Read before decoding: Pillow then turns TIFFs itself, and deletes the tag.
+            is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+            sideways = is_tiff and image.tag_v2.get(ORIENTATION) in (5, 6, 7, 8)
+            if samples is None:
+                samples = _decode(image, stream, name)
+                samples.orientation = read_orientation(image)  # after decoding: a PNG can hold it after the pixels
+            sideways = sideways or samples.orientation >= 5
+            samples.exif, samples.dpi = read_exif(image), (dpi[1], dpi[0]) if dpi and sideways else dpi
+            return samples
+    except PhotoError:
+        raise
+    except MemoryError as error:
+        raise PhotoError(f"{name} needs more memory than there is.") from error
+    except Exception as error:  # damaged data can raise anything
+        raise PhotoError(f"{name} is damaged or cut short: it cannot be read to its end.") from error
 
 
 def open_picture(stream: BinaryIO, name: str) -> Image.Image:
-    """Open a picture in one of `FORMATS` without decoding it; `name` is how messages call it."""
+    """Open a picture without decoding it. Raises `PhotoError` for a file that is not a picture of a known format."""
     with contextlib.suppress(Image.UnidentifiedImageError):
-        return Image.open(stream, formats=registered_formats())
+        return Image.open(stream, formats=pillow_formats())
     stream.seek(0)
-    raise PhotoError(_refusal(stream.read(1024), name))
-
-
-def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
-    """Raise `PhotoError` unless the picture has pixels, and at most `max_pixels`."""
-    if width < 1 or height < 1:
-        raise PhotoError(f"{name} has no pixels: it is {width} by {height}.")
-    if width * height > max_pixels:
-        raise PhotoError(
-            f"{name} is larger than {max_pixels:,} pixels: it has {width} x {height} = {width * height:,}."
-        )
-
-
-def decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
-    """The samples of an opened picture; `stream` is the file it was opened from, if there is one."""
-    samples = _decode(image, stream, name)
-    samples.orientation = _orientation(image)  # after decoding: Pillow turns TIFFs itself, and PNGs may hold it last
-    return samples
-
-
-def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
-    notes = []
-    if getattr(image, "is_animated", False):
-        if image.format in ("PNG", "WEBP", "AVIF"):
-            raise PhotoError(
-                f"{name} is an animated {image.format}, which colorgan does not colourize: save one frame."
-            )
-        if image.format in PARTS:
-            which = f"number {image.tell() + 1}" if image.tell() else "the first"  # a PIL image may be at any
-            notes.append(f"Only {which} of its {image.n_frames} {PARTS[image.format]} was taken.")
-    tile = image.tile[0] if getattr(image, "tile", None) else None
-    raw_mode = (tile.args if isinstance(tile.args, str) else tile.args[0]) if tile and tile.args else None
-    bits = _stored_bits(image, stream, raw_mode)
-    if image.format == "JPEG2000" and bits > 8 and image.mode != "I;16":  # Pillow makes the lightest values black
-        raise PhotoError(f"{name} is a JPEG 2000 of {bits} bits, which is read in grey only: save it as PNG or TIFF.")
-    image.load()
-    icc = image.info.get("icc_profile") or None
-    planes = image.format == "TIFF" and image.tag_v2.get(PLANAR_CONFIGURATION) == 2  # their low bytes cannot be had
-    if image.format == "PNG" and stream and raw_mode in {*LOW_BYTES, "LA;16B"}:
-        return Samples(*_deep_png(image, stream, raw_mode), icc, notes)
-    if image.format == "TIFF" and stream and raw_mode in LOW_BYTES and not planes:
-        low = _reopened(stream, "TIFF", LOW_BYTES[raw_mode])
-        return Samples(*_split(_join(image, low)), icc, notes)
-    if icc and luminance_tables(icc, 1 if image.mode in ("1", "L", "LA", "I;16", "I", "F") else 3, 256) is None:
-        image, icc = _to_srgb(image, icc, notes), None
-    values, alpha = _pillow_samples(image, raw_mode, notes)
-    if values.dtype == np.uint8 and bits > 8:
-        notes.append(f"Its {bits} bits were read as 8.")
-    return Samples(values, alpha, icc, notes)
-
-
-def _stored_bits(image: Image.Image, stream: BinaryIO | None, raw_mode: str | None) -> int:
-    """The bits of a channel in the file of a picture that is not decoded yet."""
-    if image.format in ("PNG", "TIFF"):
-        return 16 if raw_mode and ";16" in raw_mode else 8
-    if image.format == "PPM" and image.tile and image.tile[0][0].startswith("ppm") and raw_mode != "1;I":
-        return image.tile[0].args[1].bit_length()  # its largest value
-    if image.format == "AVIF" and stream:
-        stream.seek(0)
-        flags = int.from_bytes(stream.read().partition(b"av1C")[2][2:3], "big")  # in the configuration's third byte
-        return {0x40: 10, 0x60: 12}.get(flags & 0x60, 8)
-    if image.format == "JPEG2000" and image.tile:
-        file = stream or image.fp
-        file.seek(0)
-        size = file.read().partition(b"\xff\x4f\xff\x51")[2]  # the segment that ends with three bytes a channel
-        channels = int.from_bytes(size[36:38], "big")
-        return max((value & 127 for value in size[38 : 38 + 3 * channels : 3]), default=7) + 1
-    return image.info.get("bit_depth", 8)  # as pillow-heif gives it
-
-
-def decode_tiff(stream: BinaryIO, max_pixels: int, name: str) -> Samples | None:
-    """The first page of a TIFF with more than 8 bits, which Pillow reads in part; None when Pillow should read it.
-
-    What needs the imagecodecs package in tifffile (LZW among it) is left to Pillow as well.
-    """
+    head = stream.read(1024)
     stream.seek(0)
-    if stream.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return None
-    stream.seek(0)
-    try:
-        with tifffile.TiffFile(stream) as file:
-            page, pages = file.pages[0], len(file.pages)
-            photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
-            channels = page.samplesperpixel - len(extra)
-            deep = page.dtype is not None and page.dtype.itemsize > 1
-            if len(extra) > MOST_EXTRA:
-                raise PhotoError(f"{name} has {page.samplesperpixel} channels: save it as grey or RGB, with alpha.")
-            if not deep or channels not in (1, 3) or photometric not in (0, 1, 2) or page.imagedepth != 1:
-                return None
-            check_size(page.imagewidth, page.imagelength, max_pixels, name)
-            values = page.asarray()
-            icc, orientation = page.tags.get(34675), page.tags.get(ORIENTATION)
-    except PhotoError:
-        raise
-    except Exception:  # damaged files raise whatever their bytes lead to; Pillow will find the words
-        return None
-    notes = [f"Only the first of its {pages} pages was taken."] if pages > 1 else []
-    if page.planarconfig == 2 and values.ndim == 3:
-        values = np.moveaxis(values, 0, -1)
-    values = values.reshape(page.imagelength, page.imagewidth, -1)
-    alpha = _alpha_as_uint16(values[..., channels]) if extra and extra[0] in (1, 2) else None
-    values = _as_uint16(values[..., :channels], notes)
-    if photometric == 0:
-        values = 65535 - values
-    if alpha is not None and extra[0] == 1:  # colours were multiplied by alpha
-        divided = values.astype(np.float32) * (65535 / np.maximum(alpha, 1).astype(np.float32))[..., None]
-        values = divided.round().clip(0, 65535).astype(np.uint16)
-    turned = orientation.value if orientation and orientation.value in range(1, 9) else 1
-    return Samples(values.squeeze(-1) if channels == 1 else values, alpha, icc.value if icc else None, notes, turned)
+    if head[4:8] == b"ftyp" and (image := _open_heic(stream)):
+        return image
+    raise PhotoError(_refusal(head, name))
 
 
 @functools.cache
-def registered_formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow reads."""
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+def _pillow_heif() -> Any | None:
+    """The module pillow_heif if it is installed. It is not registered with Pillow, which is the host program's."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return None
+    return pillow_heif
+
+
+def _open_heic(stream: BinaryIO) -> Image.Image | None:
+    """Open a HEIC picture; None if pillow-heif is not installed or cannot read the file."""
+    heif = _pillow_heif()
+    if heif is None or not heif.is_supported(stream):
+        return None
+    stream.seek(0)
+    try:
+        image = heif.HeifImageFile(stream)
+    except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open does
+        return None
+    if Image.MAX_IMAGE_PIXELS and image.width * image.height > 2 * Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    return image
 
 
 def _refusal(head: bytes, name: str) -> str:
+    """Why a file that begins with these bytes is not read."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         return f"{name} is empty."
@@ -184,7 +128,7 @@ def _refusal(head: bytes, name: str) -> str:
         return f"{name} is a vector drawing (SVG, PDF or PostScript), which has no pixels: export it as PNG first."
     if head[:4] in (b"II*\0", b"MM\0*"):
         return f"{name} is a damaged TIFF, or of a kind that is not read: save it uncompressed or with Deflate."
-    if head[4:12] in HEIC and "HEIF" not in registered_formats():
+    if head[4:12] in HEIC and _pillow_heif() is None:
         return f"{name} is a HEIC picture: install pillow-heif to read it, or save it as JPEG."
     if (
         (head[4:8] == b"ftyp" and head[4:12] not in HEIC)
@@ -195,19 +139,73 @@ def _refusal(head: bytes, name: str) -> str:
     return f"{name} is not a picture, or is damaged: colorgan reads {READABLE}."
 
 
-def _to_srgb(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Image:
-    """Colour management at 8 bits, for profiles that are not a matrix; alpha stays."""
-    if image.mode in ("I;16", "I", "F"):
-        notes.append(UNUSED_PROFILE)
-        return image
-    try:
-        colours = image.convert(
-            "RGB" if image.mode in ("P", "RGBA", "PA") else "L" if image.mode in ("1", "LA") else image.mode
-        )
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(colours, profile, srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
+def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
+    notes = []
+    if getattr(image, "is_animated", False):
+        if image.format in ("PNG", "WEBP", "AVIF"):
+            raise PhotoError(
+                f"{name} is an animated {image.format}, which colorgan does not colourize: save one frame."
+            )
+        if image.format in PARTS:
+            which = f"number {image.tell() + 1}" if image.tell() else "the first"  # a PIL image can be at any frame
+            notes.append(f"Only {which} of its {getattr(image, 'n_frames', 1)} {PARTS[image.format]} was taken.")
+    raw_mode = _raw_mode(image)
+    bits = _stored_bits(image, stream, raw_mode)
+    if image.format == "JPEG2000" and bits > 8 and image.mode != "I;16":  # Pillow makes the lightest values black
+        raise PhotoError(f"{name} is a JPEG 2000 of {bits} bits, which is read in grey only: save it as PNG or TIFF.")
+    is_planar = _tiff_tag(image, PLANAR_CONFIGURATION) == 2  # stored as planes, of which Pillow cannot give low bytes
+    image.load()
+    icc = image.info.get("icc_profile") or None
+    if image.format == "PNG" and stream and raw_mode in {*LOW_BYTES, "LA;16B"}:
+        return Samples(*_decode_deep_png(image, stream, raw_mode), icc, notes)
+    if image.format == "TIFF" and stream and raw_mode in LOW_BYTES and not is_planar:
+        low = _decode_as(stream, "TIFF", LOW_BYTES[raw_mode])
+        return Samples(*split_alpha(_join_bytes(image, low)), icc, notes)
+    if icc and luminance_tables(icc, 1 if image.mode in ("1", "L", "LA", "I;16", "I", "F") else 3, 256) is None:
+        image, icc = _apply_profile(image, icc, notes), None
+    values, alpha = _pillow_samples(image, raw_mode, notes)
+    if values.dtype == np.uint8 and bits > 8:
+        notes.append(f"Its {bits} bits were read as 8.")
+    return Samples(values, alpha, icc, notes)
+
+
+def _raw_mode(image: Image.Image) -> str | None:
+    """Pillow's name of the layout in which the file stores pixels, such as RGB;16B, before the image is decoded."""
+    tiles = getattr(image, "tile", None)  # an image that was not read from a file has none
+    arguments = tiles[0].args if tiles else None
+    return arguments if isinstance(arguments, str) else arguments[0] if arguments else None
+
+
+def _tiff_tag(image: Image.Image, tag: int) -> object:
+    return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+
+
+def _stored_bits(image: Any, stream: BinaryIO | None, raw_mode: str | None) -> int:
+    """The bits of a channel in the file of a picture that is not decoded yet."""
+    if image.format in ("PNG", "TIFF"):
+        return 16 if raw_mode and ";16" in raw_mode else 8
+    if image.format == "PPM" and image.tile and image.tile[0][0].startswith("ppm") and raw_mode != "1;I":
+        return image.tile[0].args[1].bit_length()  # of its largest value
+    if image.format == "AVIF" and stream:
+        stream.seek(0)
+        flags = int.from_bytes(stream.read().partition(b"av1C")[2][2:3], "big")  # third byte of the configuration
+        return {0x40: 10, 0x60: 12}.get(flags & 0x60, 8)
+    if image.format == "JPEG2000" and image.tile:
+        file = stream or image.fp
+        file.seek(0)
+        size = file.read().partition(b"\xff\x4f\xff\x51")[2]  # the segment that ends with three bytes per channel
+        channels = int.from_bytes(size[36:38], "big")
+        return max((value & 127 for value in size[38 : 38 + 3 * channels : 3]), default=7) + 1
+    return image.info.get("bit_depth", 8)  # of a HEIC
+
+
+def _apply_profile(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Image:
+    """The image in 8-bit sRGB, with its alpha, for profiles that are not tone curves and a matrix."""
+    converted = None
+    if image.mode not in ("I;16", "I", "F"):
+        modes = {"P": "RGB", "RGBA": "RGB", "PA": "RGB", "1": "L", "LA": "L"}
+        converted = convert_to_srgb(image.convert(modes.get(image.mode, image.mode)), icc)
+    if converted is None:
         notes.append(UNUSED_PROFILE)
         return image
     if image.has_transparency_data:
@@ -215,27 +213,22 @@ def _to_srgb(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Image:
     return converted
 
 
-def _orientation(image: Image.Image) -> int:
-    with contextlib.suppress(Exception):  # damaged EXIF is no reason to refuse a picture
-        orientation = image.getexif().get(ORIENTATION, 1)
-        return orientation if orientation in range(1, 9) else 1
-    return 1
-
-
-def _deep_png(high: Image.Image, stream: BinaryIO, raw_mode: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode_deep_png(high: Image.Image, stream: BinaryIO, raw_mode: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours and alpha of a PNG with 16 bits per channel, of which `high` has the high bytes."""
     if raw_mode == "LA;16B":
-        pixels = _reopened(stream, "PNG", "RGBA", mode="RGBA").view(">u2").astype(np.uint16)
+        pixels = _decode_as(stream, "PNG", "RGBA", mode="RGBA").view(">u2").astype(np.uint16)
         return pixels[..., 0], pixels[..., 1]
-    values, alpha = _split(_join(high, _reopened(stream, "PNG", LOW_BYTES[raw_mode])))
-    colour_key = high.info.get("transparency")
-    if alpha is None and isinstance(colour_key, tuple):
-        alpha = np.where((values == np.array(colour_key)).all(-1), 0, 65535).astype(np.uint16)
+    values, alpha = split_alpha(_join_bytes(high, _decode_as(stream, "PNG", LOW_BYTES[raw_mode])))
+    transparent_colour = high.info.get("transparency")
+    if alpha is None and isinstance(transparent_colour, tuple):
+        alpha = np.where((values == np.array(transparent_colour)).all(-1), 0, 65535).astype(np.uint16)
     return values, alpha
 
 
-def _reopened(stream: BinaryIO, file_format: str, raw_mode: str, mode: str | None = None) -> np.ndarray:
+def _decode_as(stream: BinaryIO, file_format: str, raw_mode: str, mode: str | None = None) -> np.ndarray:
+    """Decode a file again as if it stored its pixels in the layout `raw_mode`."""
     stream.seek(0)
-    image = Image.open(stream, formats=[file_format])
+    image: Any = Image.open(stream, formats=[file_format])
     image._mode = mode or image.mode
     image.tile = [
         tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:]))
@@ -244,69 +237,39 @@ def _reopened(stream: BinaryIO, file_format: str, raw_mode: str, mode: str | Non
     return np.array(image)
 
 
-def _join(high: Image.Image, low: np.ndarray) -> np.ndarray:
+def _join_bytes(high: Image.Image, low: np.ndarray) -> np.ndarray:
     return (np.asarray(high).astype(np.uint16) << 8) | low
 
 
-def _split(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    return (pixels[..., :-1], pixels[..., -1]) if pixels.shape[-1] in (2, 4) else (pixels, None)
-
-
 def _pillow_samples(image: Image.Image, raw_mode: str | None, notes: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    transparency = image.info.get("transparency")
+    """Colours and alpha of a decoded image of any mode."""
+    transparent = image.info.get("transparency")
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image)
         if raw_mode == "I;12":
             values = (values << 4) | (values >> 8)
-        if image.mode == "I;16" and image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == 0:  # white is 0
+        if image.mode == "I;16" and _tiff_tag(image, PHOTOMETRIC) == 0:  # 0 is white
             values = 65535 - values
-        values = _as_uint16(values, notes)
-        return values, _keyed(values, transparency, 65535)
+        values = to_uint16(values, notes)
+        return values, _alpha_from_value(values, transparent, 65535)
     if image.mode in ("1", "L"):
         values = np.asarray(image.convert("L"))
-        scale = {"L;2": 85, "L;4": 17}.get(raw_mode or "", 1)  # the key is in the file's units
-        return values, _keyed(values, transparency * scale if isinstance(transparency, int) else None, 255)
+        scale = {"L;2": 85, "L;4": 17}.get(raw_mode or "", 1)  # from the file's 2 or 4 bits to 8
+        return values, _alpha_from_value(values, transparent * scale if isinstance(transparent, int) else None, 255)
     if image.mode in ("LA", "La"):
         values = np.asarray(image.convert("LA"))
         return values[..., 0], values[..., 1]
     if image.mode == "LAB":
         srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-        image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        assert converted is not None  # it is None only for conversions in place
+        image = converted
     wanted = "RGBA" if image.has_transparency_data else "RGB"
-    return _split(np.asarray(image if image.mode == wanted else image.convert(wanted)))
+    return split_alpha(np.asarray(image if image.mode == wanted else image.convert(wanted)))
 
 
-def _keyed(values: np.ndarray, key: object, opaque: int) -> np.ndarray | None:
-    return np.where(values == key, 0, opaque).astype(values.dtype) if isinstance(key, int) else None
-
-
-def _as_uint16(values: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Samples at 16 bits: floats in [0, 1] and integers in 0..65535 as they are, others from darkest to lightest."""
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return values.astype(np.uint16, copy=False)
-    is_float = values.dtype.kind == "f"
-    strips = [slice(top, top + STRIP) for top in range(0, len(values), STRIP)]  # in double precision one at a time
-    lowest = min(float(_finite(values[strip]).min()) for strip in strips)
-    highest = max(float(_finite(values[strip]).max()) for strip in strips)
-    scale = 65535.0 if is_float else 1.0
-    if lowest < 0 or highest * scale > 65535:
-        notes.append(f"Its values were scaled so that {lowest:g} is black and {highest:g} is white.")
-        scale = 65535 / max(highest - lowest, 1e-30)
-    else:
-        lowest = 0.0
-    result = np.empty(values.shape, np.uint16)
-    for strip in strips:
-        result[strip] = ((_finite(values[strip]) - lowest) * scale).round()
-    return result
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0)
-
-
-def _alpha_as_uint16(values: np.ndarray) -> np.ndarray:
-    """Alpha at 16 bits: floats in [0, 1], and integers up to the largest of their kind."""
-    if values.dtype == np.uint16:
-        return values
-    most = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    return (_finite(values).clip(0, most) * (65535 / most)).round().astype(np.uint16)
+def _alpha_from_value(values: np.ndarray, transparent: object, opaque: int) -> np.ndarray | None:
+    """Alpha of a picture in which one grey value is transparent; None if there is no such value."""
+    if not isinstance(transparent, int):
+        return None
+    return np.where(values == transparent, 0, opaque).astype(values.dtype)

@@ -1,7 +1,8 @@
-"""ICC profiles of matrix and grey type, which nearly all photographs have, as tables from sample value to luminance.
+"""Convert samples to lightness L*, with the colour profile that is embedded in the file.
 
-Tables keep 16 bits, which colour management in Pillow does not. Everything else (CMYK, look-up tables) is left to it;
-16-bit samples with a look-up table are interpolated between colours that it converted.
+ICC profiles that consist of tone curves and a matrix, which nearly all photographs have, become tables from a sample's
+value to its share of luminance. Tables keep 16 bits; Pillow's colour management does not. Profiles of other types (CMYK
+and look-up tables) are applied by Pillow at 8 bits; 16-bit RGB is interpolated between colours that Pillow converted.
 """
 
 import io
@@ -9,48 +10,65 @@ import struct
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from colorgan.color import XYZ_FROM_RGB, rgb_to_lab
+from colorgan.color import luminance_to_lightness, rgb_to_lab, srgb_luminance_tables
+from colorgan.parallel import for_strips
+from colorgan.photo.samples import Samples
 
-# Y under D65 from the XYZ under D50 that profiles hold: a row of the inverse Bradford matrix (ICC.1:2022, annex E)
+# Y under D65 from XYZ under D50, which profiles contain: a row of the inverse Bradford matrix (ICC.1:2022, annex E)
 LUMINANCE_FROM_D50 = np.array([-0.0282895, 1.0099416, 0.0210077])
 UNUSED_PROFILE = "Its colour profile could not be used and was left out."
-GRID = 33  # nodes a side, as many as such profiles usually have themselves
+GRID = 33  # nodes along each side of the colour cube, as in most look-up-table profiles
 
 
-def lightness_grid(profile: bytes) -> Tensor | None:
-    """L* of evenly spaced RGB colours (1, 1, blue, green, red) under an RGB profile of any type, each exact to 8 bits.
+def to_lightness(samples: Samples) -> np.ndarray:
+    """L* (H, W) in [0, 100], float32. A profile that cannot be used is left out, and `samples.notes` says so."""
+    values = samples.values
+    height, width = values.shape[:2]
+    channels, levels = 1 if values.ndim == 2 else 3, 2 ** (8 * values.itemsize)
+    tables = luminance_tables(samples.icc, channels, levels)
+    grid = _lightness_grid(samples.icc) if tables is None and channels == 3 and samples.icc else None
+    if tables is None and grid is None:
+        samples.notes.append(UNUSED_PROFILE)
+    if tables is None:
+        tables = srgb_luminance_tables(channels, levels).numpy()
+    grey = luminance_to_lightness(torch.from_numpy(tables[0])).numpy() if channels == 1 else None
+    lightness = np.empty((height, width), np.float32)
 
-    Gives None for a profile of another space or a broken one.
-    """
-    nodes = np.linspace(0, 255, GRID).round().astype(np.uint8)
-    blue, green, red = np.meshgrid(nodes, nodes, nodes, indexing="ij")
-    colours = Image.fromarray(np.stack([red, green, blue], axis=-1).reshape(GRID, GRID * GRID, 3))
-    try:
-        embedded, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-        converted = np.array(ImageCms.profileToProfile(colours, embedded, srgb, outputMode="RGB"))
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
-    lab = rgb_to_lab(torch.from_numpy(converted).permute(2, 0, 1) / 255)
-    return lab[0].reshape(1, 1, GRID, GRID, GRID)
+    @torch.inference_mode()  # in each thread
+    def fill(top: int, bottom: int) -> None:
+        strip = values[top:bottom]
+        if grey is not None:
+            np.take(grey, strip, out=lightness[top:bottom], mode="clip")
+        elif grid is not None:
+            places = torch.from_numpy(strip.astype(np.float32) * (2 / (levels - 1)) - 1)  # [-1, 1]
+            sampled = F.grid_sample(grid, places[None, None], padding_mode="border", align_corners=True)
+            lightness[top:bottom] = sampled[0, 0, 0].numpy()
+        else:
+            luminance = tables[0][strip[..., 0]]
+            luminance += tables[1][strip[..., 1]]
+            luminance += tables[2][strip[..., 2]]
+            lightness[top:bottom] = luminance_to_lightness(torch.from_numpy(luminance)).numpy()
+
+    for_strips(fill, height, width)
+    return lightness
 
 
 def luminance_tables(profile: bytes | None, channels: int, levels: int) -> np.ndarray | None:
-    """What every value of every channel adds to Y: (channels, levels) float32, whose last column sums to one.
+    """The share of luminance Y that each level of each channel adds: (channels, levels) float32.
 
-    `channels` is 1 (grey) or 3 (RGB), and no profile means sRGB. Gives None for a profile of another type or a broken
-    one.
+    `channels` is 1 (grey) or 3 (RGB); no profile means sRGB. The highest levels of all channels sum to 1. Returns None
+    for a profile of another type and for a broken one.
     """
-    values = np.linspace(0, 1, levels)
     if profile is None:
-        weights = XYZ_FROM_RGB[1].numpy() if channels == 3 else np.ones(1)
-        linear = np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
-        return np.outer(weights / weights.sum(), linear).astype(np.float32)
+        return srgb_luminance_tables(channels, levels).numpy()
+    values = np.linspace(0, 1, levels)
     try:
         tags = _tags(profile)
-        if profile[20:24] != b"XYZ ":  # the curves would lead to Lab
+        if profile[20:24] != b"XYZ ":  # the curves lead to Lab
             return None
         if channels == 1 and profile[16:20] == b"GRAY":
             curves, weights = [_curve(tags[b"kTRC"], values)], np.ones(1)
@@ -66,6 +84,30 @@ def luminance_tables(profile: bytes | None, channels: int, levels: int) -> np.nd
     return tables.astype(np.float32) if np.isfinite(tables).all() and abs(tables[:, -1].sum() - 1) < 0.01 else None
 
 
+def _lightness_grid(profile: bytes) -> Tensor | None:
+    """L* of evenly spaced RGB colours (1, 1, blue, green, red) under an RGB profile of any type, each exact to 8 bits.
+
+    Returns None for a profile of another colour space and for a broken one.
+    """
+    nodes = np.linspace(0, 255, GRID).round().astype(np.uint8)
+    blue, green, red = np.meshgrid(nodes, nodes, nodes, indexing="ij")
+    colours = Image.fromarray(np.stack([red, green, blue], axis=-1).reshape(GRID, GRID * GRID, 3))
+    converted = convert_to_srgb(colours, profile)
+    if converted is None:
+        return None
+    lab = rgb_to_lab(torch.from_numpy(np.array(converted)).permute(2, 0, 1).float() / 255)
+    return lab[0].reshape(1, 1, GRID, GRID, GRID)
+
+
+def convert_to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """An image (mode L, RGB, CMYK or LAB) in 8-bit sRGB; None if the profile is of another space or broken."""
+    try:
+        embedded, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
 def _tags(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(count, 100))]
@@ -73,6 +115,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _s15f16(data: bytes) -> np.ndarray:
+    """Fixed-point numbers with 15 bits before the point and 16 after it."""
     return np.frombuffer(data, ">i4") / 65536
 
 

@@ -1,4 +1,4 @@
-"""A PNG writer for large pictures, 8 or 16 bits, on all cores (Pillow writes no 16-bit colour, and uses one core)."""
+"""Write PNG files of 8 or 16 bits on all cores. (Pillow writes no 16-bit colour, and uses one core.)"""
 
 import os
 import zlib
@@ -9,15 +9,15 @@ from typing import BinaryIO
 import numpy as np
 from PIL.PngImagePlugin import putchunk
 
-STRIP_BYTES = 2**20  # uncompressed, for one core at a time
+STRIP_BYTES = 2**20  # uncompressed bytes that one core compresses at a time
 COLOR_TYPES = {1: 0, 3: 2, 2: 4, 4: 6}  # by number of channels
-FILTER_SUB = 1  # every byte minus that of the pixel on the left: compresses photographs about as well as the others
+FILTER_SUB = 1  # each byte minus that of the pixel on the left; the other filters compress about as well
 
 
 def write_png(stream: BinaryIO, pixels: np.ndarray, chunks: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Write pixels (H, W, channels), uint8 or uint16, to an open binary file.
 
-    Channels are 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA); `chunks` are (type, data) to be put before the pixels.
+    Channels are 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA); `chunks` are (type, data), written before the pixels.
     Strips are compressed independently and end on a byte boundary, as pigz does, so that their concatenation is one
     zlib stream (RFC 1950, RFC 1951 section 3.2.4).
     """
@@ -32,14 +32,14 @@ def write_png(stream: BinaryIO, pixels: np.ndarray, chunks: Iterable[tuple[bytes
     putchunk(stream, b"IDAT", b"\x78\x01")  # zlib header: deflate, 32 KiB window, fastest
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for data, filtered in pool.map(_compress, (pixels[top : top + rows] for top in range(0, height, rows))):
-            checksum = zlib.adler32(filtered, checksum)
+            checksum = zlib.adler32(filtered.data, checksum)
             putchunk(stream, b"IDAT", data)
     putchunk(stream, b"IDAT", b"\x03\x00" + checksum.to_bytes(4, "big"))  # an empty last block
     putchunk(stream, b"IEND", b"")
 
 
 def _compress(pixels: np.ndarray) -> tuple[bytes, np.ndarray]:
-    """The strip as deflate blocks, and the filtered bytes that they hold."""
+    """Compress a strip: its deflate blocks, and the filtered bytes that they contain."""
     rows, width, channels = pixels.shape
     pixel_bytes = channels * pixels.itemsize
     samples = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder(">"), copy=False)).view(np.uint8)
@@ -48,6 +48,6 @@ def _compress(pixels: np.ndarray) -> tuple[bytes, np.ndarray]:
     filtered[:, 0] = FILTER_SUB
     filtered[:, 1 : 1 + pixel_bytes] = samples[:, :pixel_bytes]
     np.subtract(samples[:, pixel_bytes:], samples[:, :-pixel_bytes], out=filtered[:, 1 + pixel_bytes :])
-    # runs and Huffman codes only: photographs hold few repeated strings, and looking for them takes most of the time
+    # Runs and Huffman codes only: photographs have few repeated strings, and the search takes most of the time.
     deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    return deflate.compress(filtered) + deflate.flush(zlib.Z_SYNC_FLUSH), filtered
+    return deflate.compress(filtered.data) + deflate.flush(zlib.Z_SYNC_FLUSH), filtered

@@ -1,0 +1,95 @@
+"""Samples: the values of a picture's channels at 8 or 16 bits, before they are turned into lightness."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from colorgan.photo.errors import PhotoError
+
+STRIP = 64  # rows that are converted at once in double precision, to bound memory
+
+
+@dataclass
+class Samples:
+    """The decoded channels of a picture, and what is kept of its file.
+
+    `values` (H, W) or (H, W, 3) and `alpha` (H, W) or None are uint8 or uint16, in the order in which they are stored:
+    `orientation` (1 to 8, as in EXIF) says how to turn them. `icc` is a colour profile that still has to be applied.
+    `notes` are sentences about parts of the file that were not used. `exif` and `dpi` are those of the upright picture.
+    """
+
+    values: np.ndarray
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+    orientation: int = 1
+    exif: bytes = b""
+    dpi: tuple[float, float] | None = None  # horizontal, vertical
+
+
+def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
+    """Raise `PhotoError` if the picture has no pixels, or more than `max_pixels`."""
+    if width < 1 or height < 1:
+        raise PhotoError(f"{name} has no pixels: it is {width} by {height}.")
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"{name} is larger than {max_pixels:,} pixels: it has {width} x {height} = {width * height:,}."
+        )
+
+
+def from_array(array: np.ndarray, max_pixels: int, name: str) -> Samples:
+    """The samples of an array (H, W) or (H, W, 1, 3 or 4) of uint8 or uint16. Raises `PhotoError` for other arrays."""
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if (
+        array.dtype not in (np.uint8, np.uint16)
+        or array.ndim not in (2, 3)
+        or array.shape[2:] not in ((), (1,), (3,), (4,))
+    ):
+        raise PhotoError(
+            f"An array must be (H, W) or (H, W, 1, 3 or 4) of uint8 or uint16, not {array.shape} of {array.dtype}."
+        )
+    check_size(array.shape[1], array.shape[0], max_pixels, name)
+    if array.shape[2:] == (1,):
+        array = array[..., 0]
+    return Samples(*split_alpha(array)) if array.ndim == 3 else Samples(array)
+
+
+def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Split pixels (H, W, 1 to 4) into colours and alpha; alpha is None for 1 and 3 channels."""
+    return (pixels[..., :-1], pixels[..., -1]) if pixels.shape[-1] in (2, 4) else (pixels, None)
+
+
+def to_uint16(values: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Convert integers or floats of any size to uint16.
+
+    Floats in [0, 1] and integers in [0, 65535] keep their meaning. Other values are scaled so that the lowest becomes 0
+    and the highest 65535, and a sentence about it is added to `notes`.
+    """
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        return values.astype(np.uint16, copy=False)
+    strips = [slice(top, top + STRIP) for top in range(0, len(values), STRIP)]
+    lowest = min(float(_finite(values[strip]).min()) for strip in strips)
+    highest = max(float(_finite(values[strip]).max()) for strip in strips)
+    scale = 65535.0 if values.dtype.kind == "f" else 1.0
+    if lowest < 0 or highest * scale > 65535:
+        notes.append(f"Its values were scaled so that {lowest:g} is black and {highest:g} is white.")
+        scale = 65535 / max(highest - lowest, 1e-30)
+    else:
+        lowest = 0.0
+    result = np.empty(values.shape, np.uint16)
+    for strip in strips:
+        result[strip] = ((_finite(values[strip]) - lowest) * scale).round()
+    return result
+
+
+def alpha_to_uint16(values: np.ndarray) -> np.ndarray:
+    """Convert alpha to uint16: floats from [0, 1], integers from 0 to the largest number of their type."""
+    if values.dtype == np.uint16:
+        return values
+    most = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    return (_finite(values).clip(0, most) * (65535 / most)).round().astype(np.uint16)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """The values in double precision, with 0 in place of NaN and infinity."""
+    return np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0)
