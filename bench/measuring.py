@@ -1,4 +1,9 @@
-"""What the speed benchmarks share: the device's peak, waiting for it, and a training script's step as it really is."""
+"""How fast is one step of one training script? Used by training_speed.py and inference_speed.py.
+
+    python bench/measuring.py SCRIPT SECONDS [options of train/SCRIPT.py]
+
+Runs `train/SCRIPT.py` with random images and prints the timing of its step as JSON.
+"""
 
 import argparse
 import importlib.util
@@ -9,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -21,18 +27,28 @@ from colorgan.training.config import parse_config
 from colorgan.training.run import Run
 
 ROOT = Path(__file__).parent.parent
-WARM_UP = 3  # steps before the clock starts
-EPOCH = 45_000  # CIFAR-10's training images, less a tenth for validation
+WARM_UP = 3  # steps before the measurement starts
+EPOCH = 45_000  # images: CIFAR-10's training set without the tenth for validation
+
+
+@dataclass
+class Timing:
+    """The measured step of a training script."""
+
+    images_per_s: float
+    flops_per_image: float
+    memory: int  # largest use, bytes: of the GPU's memory, or on a CPU of the process
+    precision: str  # value of --mixed_precision
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all it was told to."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating point operations a second in the fastest of a few large square matrix products."""
+    """Return the floating point operations per second of the fastest of a few large square matrix products."""
     best = 0.0
     for size in (1024, 2048) if device.type == "cpu" else (4096, 8192):
         a, b = torch.randn(2, size, size, device=device).to(dtype).unbind()
@@ -45,15 +61,19 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     return best
 
 
-class Enough(Exception):
-    """The clock has seen enough of a training script; holds what it saw."""
+class Finished(Exception):
+    """Raised inside a training script when its step has been timed; ends the script."""
+
+    def __init__(self, timing: Timing):
+        super().__init__(timing)
+        self.timing = timing
 
 
 class TimedRun(Run):
-    """A run on random pictures that counts the operations of one step, times many and leaves its script."""
+    """A run on random images that counts the operations of one step, times many steps, and raises `Finished`."""
 
     seconds_wanted = 5.0
-    profiler = None
+    profiler: torch.profiler.profile | None = None
 
     def load_data(self) -> Batches:
         size, batch = self.config.resolution, self.config.train_batch_size
@@ -89,13 +109,13 @@ class TimedRun(Run):
             if self.profiler:
                 self.profiler.stop()
             images = self.config.train_batch_size * self.accelerator.num_processes
-            raise Enough(
-                {
-                    "images_per_s": images / seconds,
-                    "flops_per_image": self._counter.get_total_flops() / self.config.train_batch_size,
-                    "memory": _memory(self.device),
-                    "precision": self.config.mixed_precision,
-                }
+            raise Finished(
+                Timing(
+                    images_per_s=images / seconds,
+                    flops_per_image=self._counter.get_total_flops() / self.config.train_batch_size,
+                    memory=_memory(self.device),
+                    precision=self.config.mixed_precision,
+                )
             )
 
     def _agreed(self, enough: bool) -> bool:
@@ -105,22 +125,29 @@ class TimedRun(Run):
 
 
 def _memory(device: torch.device) -> int:
-    """Bytes held at most: on a GPU of its memory, on a CPU of this process's."""
+    """Return the largest memory use in bytes: of the GPU, or on a CPU of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def time_script(script: str, arguments: list[str], seconds: float, profiler=None) -> dict[str, float | str]:
-    """Run `train/SCRIPT.py` with these options on random pictures until its step has been timed; once a process."""
+def time_script(
+    script: str, arguments: list[str], seconds: float, profiler: torch.profiler.profile | None = None
+) -> Timing:
+    """Run `train/SCRIPT.py` on random images until its step has been timed.
+
+    The script is imported under its own name, so use each script only once in a process.
+    """
     spec = importlib.util.spec_from_file_location(script, ROOT / "train" / f"{script}.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[script] = module  # dataclasses look their module up
+    sys.modules[script] = module  # dataclasses look for their module there
     spec.loader.exec_module(module)
     TimedRun.seconds_wanted, TimedRun.profiler = seconds, profiler
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(module, "Run", TimedRun):
         arguments = [*arguments, "--output_dir", folder]
-        if {"critic", "joint"} & set(arguments):  # these stages begin from what earlier ones left
+        if {"critic", "joint"} & set(arguments):  # these stages load the networks of earlier stages
             Generator().save_pretrained(f"{folder}/start")
             Discriminator().save_pretrained(f"{folder}/critic")
             arguments += ["--generator", f"{folder}/start"]
@@ -128,13 +155,13 @@ def time_script(script: str, arguments: list[str], seconds: float, profiler=None
         presets = getattr(module, "PRESETS", {"default": {}})
         try:
             module.main(parse_config(config_class, presets, "", arguments))
-        except Enough as enough:
-            return enough.args[0]
+        except Finished as finished:
+            return finished.timing
     raise RuntimeError(f"train/{script}.py ended before its step was timed.")
 
 
-def in_new_process(script: str, *arguments: str, seconds: float = 5.0, processes: int = 1) -> dict[str, float | str]:
-    """`time_script` in a process of its own (or several), so that memory and settings are that script's alone."""
+def in_new_process(script: str, *arguments: str, seconds: float = 5.0, processes: int = 1) -> Timing:
+    """Run `time_script` in a new process (or several), so that memory and global settings are only that script's."""
     launch = [sys.executable]
     if processes > 1:
         launch += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
@@ -143,17 +170,17 @@ def in_new_process(script: str, *arguments: str, seconds: float = 5.0, processes
     done = subprocess.run(command, env=environment, text=True, capture_output=True)
     if done.returncode:
         raise SystemExit(f"{done.stderr}\ntrain/{script}.py {' '.join(arguments)} failed.")
-    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    return Timing(**json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{"))))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time one training script's step; used by the benchmarks.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("script")
     parser.add_argument("seconds", type=float)
     options, arguments = parser.parse_known_args()
     result = time_script(options.script, arguments, options.seconds)
     if os.environ.get("RANK", "0") == "0":
-        print(json.dumps(result), flush=True)
+        print(json.dumps(asdict(result)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Are several colourings of one picture different, and each as good as the single one?
+"""Are several colourings of one picture different, and is each as good as the single one?
 
-    python bench/samples.py --dataset_name FOLDER [--models cgan nogan unet] [--max_images 2000]
+    python bench/samples.py [--dataset_name uoft-cs/cifar10] [--models cgan nogan unet] [--max_images 2000]
 
-On the coloured test images: what the network says, and samples of it in random light (`Colorizer.predict`). `distance`
-is the mean absolute difference of a and b between two samples of one image, in Lab units; `best` the ab error of the
-sample nearest to the truth. The light in colorgan/inference/inputs.py was chosen on validation images: as
-much as leaves `fd` what it is.
+Measures, on the coloured test images, the network's usual result and samples of it (`num_samples` of
+`Colorizer.colorize`): each sample shows the network the image in another random light. `distance` is the mean absolute
+difference of a and b between two samples of an image, in Lab units; `best` is the ab error of the sample nearest to the
+truth. The strength of the light in colorgan/inference/inputs.py was chosen on validation images: the strongest that
+leaves `fd` unchanged.
 """
 
 import argparse
@@ -42,10 +43,10 @@ def main() -> None:
         outputs = [colours(colorizer, lightness, light) for light in (None, *lights)]
         for i, output in enumerate(outputs):
             errors = ab_error(lab(output), goal)
-            figures = f"{psnr_from(squared_error(output, truth).mean()):.2f} | {errors.mean():.2f}"
+            metrics = f"{psnr_from(squared_error(output, truth).mean()):.2f} | {errors.mean():.2f}"
             distance = frechet_distance(features(evaluator, output), true_features)
             row = f"{name}, sample {i}" if i else name
-            print(f"| {row} | {figures} | {colorfulness(output).mean():.2f} | {distance:.3f} | | |", flush=True)
+            print(f"| {row} | {metrics} | {colorfulness(output).mean():.2f} | {distance:.3f} | | |", flush=True)
         samples = [lab(output) for output in outputs[1:]]
         between = torch.stack([ab_error(*pair).mean() for pair in itertools.combinations(samples, 2)]).mean()
         best = torch.stack([ab_error(sample, goal) for sample in samples]).amin(0).mean()
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def colours(colorizer: Colorizer, lightness: torch.Tensor, light: torch.Tensor | None) -> torch.Tensor:
-    """The images (N, 3, H, W) uint8, coloured as they are seen in this light."""
+    """Return images (N, 3, H, W) uint8 with their own lightness, coloured by the network in this light."""
     seen = lightness if light is None else relight(lightness, light)
     parts = zip(lightness.split(100), seen.split(100), strict=True)
     return torch.cat(
@@ -62,12 +63,12 @@ def colours(colorizer: Colorizer, lightness: torch.Tensor, light: torch.Tensor |
 
 
 def lab(images: torch.Tensor) -> torch.Tensor:
-    """CIE Lab of uint8 images (N, 3, H, W)."""
+    """Return CIE Lab (N, 3, H, W) of uint8 images."""
     return rgb_to_lab(images.float() / 255)
 
 
 def features(evaluator: Evaluator, images: torch.Tensor) -> torch.Tensor:
-    """What `fd` compares, (N, D)."""
+    """Return the features (N, D) that `fd` compares."""
     return torch.cat([evaluator(part)[0]["fd"] for part in images.split(100)])
 
 

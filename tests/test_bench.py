@@ -15,7 +15,7 @@ from colorgan.models import Generator
 BENCH = Path(__file__).parent.parent / "bench"
 
 
-def time_script(*arguments: str) -> dict[str, float | str]:
+def time_script(*arguments: str) -> dict:
     command = [sys.executable, str(BENCH / "measuring.py"), *arguments, "--train_batch_size", "8"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
