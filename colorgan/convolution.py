@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 FEW = 16  # positions of the smaller map up to which one product gives the weights' gradient faster
-FEWER = 4  # positions up to which a product for each of them is faster (`python bench/train.py` for both)
+FEWER = 4  # positions up to which a product for each of them is faster (`python bench/training_speed.py` for both)
 
 
 class Conv2d(nn.Conv2d):

@@ -5,7 +5,6 @@ of diffusion that stops at edges of lightness, each followed by a back-projectio
 stays what the network said. From there a fast guided filter, coarse to fine, leaves two numbers per channel and place:
 chroma = slope * L + offset, so that full-size chroma costs a multiplication and can be made in strips. Where a cell is
 only a few pixels wide, bicubic interpolation and one such round come first and last.
-`python bench/upsampling.py` compares it with the plain ways.
 """
 
 from dataclasses import dataclass
