@@ -55,7 +55,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         for _ in range(4):
             synchronize(device)
             began = time.perf_counter()
-            a @ b
+            _ = a @ b
             synchronize(device)
             best = max(best, 2 * size**3 / (time.perf_counter() - began))
     return best

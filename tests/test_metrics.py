@@ -1,4 +1,4 @@
-"""Figures of merit against scikit-image, SciPy and pictures small enough to work out by hand."""
+"""Metrics against scikit-image, SciPy and pictures that are small enough to calculate by hand."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def pairs() -> tuple[torch.Tensor, torch.Tensor]:
     truth = np.stack([photo[i * 64 : i * 64 + 64, i * 64 : i * 64 + 64] for i in range(6)])
     noise = np.random.default_rng(0).normal(0, 20, truth.shape)
     output = (truth + noise).clip(0, 255).astype(np.uint8)
-    return tuple(torch.from_numpy(stack).permute(0, 3, 1, 2) for stack in (output, truth))
+    return torch.from_numpy(output).permute(0, 3, 1, 2), torch.from_numpy(truth).permute(0, 3, 1, 2)
 
 
 def as_images(stack: torch.Tensor) -> list[np.ndarray]:
@@ -137,7 +137,7 @@ def test_frechet_distance_agrees_with_scipy():
     a = torch.randn(400, 8, generator=generator) @ torch.randn(8, 8, generator=generator)
     b = torch.randn(300, 8, generator=generator) @ torch.randn(8, 8, generator=generator) + 1
     cov_a, cov_b = (np.cov(x.double().numpy(), rowvar=False) for x in (a, b))
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    root = np.real(np.asarray(scipy.linalg.sqrtm(cov_a @ cov_b)))
     mean = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
     assert frechet_distance(a, b) == pytest.approx(mean + np.trace(cov_a + cov_b - 2 * root), rel=1e-6)
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
@@ -157,7 +157,7 @@ def test_baselines_keep_lightness(pairs: tuple[torch.Tensor, torch.Tensor]):
         assert np.abs(lab[..., 1:][middle] - ab).mean() < 0.5
 
 
-def test_table_shows_figures_and_intervals():
+def test_table_shows_metrics_and_intervals():
     rows = {"grey": {"psnr": 23.456, "ab_mae": 9.39}}
     assert markdown_table(rows).splitlines()[-1] == "| grey | 23.46 | 9.39 |"
     assert "| 23.46 ± 0.20 | 9.39 ± 0.10 |" in markdown_table(rows, {"grey": {"psnr": 0.2, "ab_mae": 0.1}})

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def public_name(images: ImageSet, name: str) -> str:
     """Return the Hub id of a data set whose pixels are known; otherwise the name that the user gave."""
-    pixels = images.images.permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = images.images.permute(0, 2, 3, 1).contiguous().numpy().tobytes()
     return KNOWN_TEST_SETS.get(hashlib.sha256(pixels).hexdigest(), name)
 
 

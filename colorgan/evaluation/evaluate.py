@@ -46,7 +46,8 @@ class Evaluator:
 
     def __init__(self, device: torch.device | str = "cpu", inception_weights: Path | None = None):
         device = torch.device(device)
-        self.classifier = Classifier.from_pretrained("evaluator").to(device).to(memory_format=torch.channels_last)
+        self.classifier = Classifier.from_pretrained("evaluator").to(device)
+        self.classifier.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # missing in torch's stubs
         self.inception = load_inception(inception_weights).to(device) if inception_weights else None
 
     @torch.inference_mode()
