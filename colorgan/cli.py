@@ -1,6 +1,6 @@
 """The `colorgan` command: colourize files and folders, describe or publish a checkpoint, start the demo.
 
-PyTorch, NumPy and Pillow are imported after the options are parsed, so that `--help` and `--version` are fast.
+PyTorch is imported only when there are pictures to colourize, so that `--help` and messages about wrong usage are fast.
 """
 
 import argparse
@@ -91,17 +91,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _colorize(arguments: list[str]) -> int:
     parser = _parser()
-    # parse_intermixed_args accepts options between inputs, but Python 3.11 and 3.12 may lose a "--" there
+    # parse_intermixed_args accepts options between inputs, but may drop a "--"
     parse = parser.parse_args if "--" in arguments else parser.parse_intermixed_args
     options = parse(arguments)
     _check_numbers(parser, options)
 
-    from colorgan.execute import colorize_files, is_device
-    from colorgan.hub.client import CheckpointError
     from colorgan.plan import plan
 
-    if options.device is not None and not is_device(options.device):
-        parser.error(f"There is no device {options.device} here: leave --device out, or use --device cpu.")
     file_format = _file_format(parser, options)
     try:
         jobs = plan(options.inputs, options.output, file_format)
@@ -109,6 +105,12 @@ def _colorize(arguments: list[str]) -> int:
         parser.error(str(error))
     if not jobs:
         parser.error(f"There are no pictures in {', '.join(options.inputs)}.")
+
+    from colorgan import CheckpointError
+    from colorgan.execute import colorize_files, is_device
+
+    if options.device is not None and not is_device(options.device):
+        parser.error(f"There is no device {options.device} here: leave --device out, or use --device cpu.")
     planned = len(jobs)
     jobs, failures = _without_existing(jobs, options)
     _print_errors(failures)
@@ -185,8 +187,7 @@ def _info(arguments: list[str]) -> int:
 
     from safetensors import SafetensorError, safe_open
 
-    from colorgan.hub.checkpoint import locate, read_config
-    from colorgan.hub.client import CheckpointError
+    from colorgan.hub import CheckpointError, locate, read_config
 
     try:
         folder = locate(name)

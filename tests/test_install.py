@@ -102,6 +102,15 @@ def test_the_command_starts_without_heavy_imports(arguments: list[str]) -> None:
     assert not modules & {"torch", "numpy", "PIL", "huggingface_hub", "safetensors", "tqdm"}
 
 
+def test_wrong_inputs_are_refused_before_pytorch_is_imported() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "colorgan", "missing.jpg"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.endswith("There is no file or folder missing.jpg.\n")
+    assert "colorgan.plan" in run.stderr
+    assert "torch" not in run.stderr
+
+
 @pytest.mark.parametrize("start", ["from colorgan.cli import main; sys.exit(main(['app']))", "app.py"])
 def test_the_demo_without_its_extra_says_what_to_install(start: str) -> None:
     if start == "app.py":
