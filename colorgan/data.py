@@ -1,10 +1,12 @@
 """Image data sets through Hugging Face `datasets`, decoded once into one uint8 tensor that lives on the device."""
 
-import itertools
+import hashlib
 import math
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,8 @@ from torch import Tensor
 from colorgan.hub.client import download_dataset_file
 from colorgan.hub.retry import HUB_ERRORS, reason, retry
 
-# where the Hub keeps one split: `load_dataset` would fetch the training images as well to show a few of the test images
-ONE_SPLIT = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
+# the Hub's file with one split: to show a few test images, `load_dataset` would download the training images as well
+SPLIT_FILES = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
 
 
 class DatasetError(ValueError):
@@ -48,71 +50,95 @@ class ImageSet:
         grey = is_grey(self.images)
         return self[torch.nonzero(~grey).squeeze(1)], int(grey.sum())
 
+    def checksum(self) -> str:
+        """SHA-256 of the pixels as bytes in the order (N, H, W, 3), in hexadecimal digits."""
+        digest = hashlib.sha256()
+        for part in self.images.split(1000):  # so that no second copy of all images is made
+            digest.update(part.permute(0, 2, 3, 1).contiguous().cpu().numpy().data)
+        return digest.hexdigest()
+
 
 def load_images(name: str | Path, split: str, resolution: int = 32) -> ImageSet:
     """Load a split of an image data set, every image `resolution` pixels square (shorter side scaled, centre cropped).
 
-    `name` is a Hub id such as `uoft-cs/cifar10`, or a folder that `datasets.load_dataset` reads, an `imagefolder`
-    among them. Images come from the column `img` or `image`, labels from `label` or `fine_label` if there are any.
-    Raises `DatasetError` when there are no RGB images to be had.
+    `name` is a Hub id such as `uoft-cs/cifar10`, or a folder that `datasets.load_dataset` can read: Parquet files or
+    image files. Images are in the column `img` or `image`, labels in `label` or `fine_label` if there are any.
+    Raises `DatasetError` if the data set cannot be read or its images are not RGB.
     """
-    rows = _load_split(str(name), split)
-    column = next((c for c in ("img", "image") if c in rows.column_names), None)
+    import datasets  # here, because the library colourizes without this package
+
+    rows, title = _open_split(str(name), split), f"{name} ({split})"
+    features = rows.features or {}
+    column = next((each for each in ("img", "image") if each in features), None)
     if column is None:
-        raise DatasetError(
-            f"{name} has the columns {rows.column_names}; colorgan needs images in one named img or image."
-        )
-    if type(rows.features[column]).__name__ != "Image":
-        raise DatasetError(f"The column {column} of {name} holds {rows.features[column]}, not images.")
-    if len(rows) == 0:
-        raise DatasetError(f"The split {split} of {name} has no images.")
-    images = torch.empty(len(rows), 3, resolution, resolution, dtype=torch.uint8)
-    for i, picture in enumerate(_pictures(rows[column], f"{name} ({split})")):
-        if picture.mode != "RGB":
-            raise DatasetError(f"Image {i} of {name} ({split}) has mode {picture.mode}; colorgan needs RGB images.")
-        images[i] = torch.from_numpy(_square(picture, resolution)).permute(2, 0, 1)
-    label_column = next((c for c in ("label", "fine_label") if c in rows.column_names), None)
-    if label_column is None or not all(isinstance(label, int) for label in rows[label_column]):
-        return ImageSet(images, None, [])
-    return ImageSet(images, torch.tensor(rows[label_column]), getattr(rows.features[label_column], "names", []))
-
-
-def _pictures(column: Iterable[Image.Image], name: str) -> Iterator[Image.Image]:
-    """The pictures of a column, decoded one by one. Raises `DatasetError` at the first that cannot be."""
-    pictures = iter(column)
-    for i in itertools.count():
+        raise DatasetError(f"{name} has the columns {list(features)}; colorgan needs images in one named img or image.")
+    if not isinstance(features[column], datasets.Image):
+        raise DatasetError(f"The column {column} of {name} holds {features[column]}, not images.")
+    label_column = next((each for each in ("label", "fine_label") if each in features), None)
+    pixels, labels = bytearray(), []
+    for i, row in enumerate(_read_rows(rows.cast_column(column, datasets.Image(decode=False)), title)):
         try:
-            picture = next(pictures)
-            picture.load()
-        except StopIteration:
-            return
-        except Exception as error:  # decoders raise whatever damaged data lead them to
-            raise DatasetError(f"Image {i} of {name} is damaged: leave it out.") from error
-        yield picture
+            picture = features[column].decode_example(row[column])
+        except Exception as error:  # decoders raise errors of many types for damaged data
+            raise DatasetError(f"Image {i} of {title} is damaged: leave it out.") from error
+        if picture.mode != "RGB":
+            raise DatasetError(f"Image {i} of {title} has mode {picture.mode}; colorgan needs RGB images.")
+        pixels += _square(picture, resolution).transpose(2, 0, 1).tobytes()
+        labels.append(row[label_column] if label_column else None)
+    if not labels:
+        raise DatasetError(f"The split {split} of {name} has no images.")
+    images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, 3, resolution, resolution)
+    if label_column is None or not all(isinstance(label, int) for label in labels):
+        return ImageSet(images, None, [])
+    return ImageSet(images, torch.tensor(labels), getattr(features[label_column], "names", []))
 
 
-def _load_split(name: str, split: str):
-    import datasets  # here, because the library colourizes without the [train] extra
+def _open_split(name: str, split: str) -> Any:
+    """Open a split as a `datasets.Dataset` or `IterableDataset`. Raises `DatasetError`."""
+    import datasets
+    from datasets.exceptions import DatasetsError
 
-    if Path(name).is_dir():
-        name = str(Path(name).resolve())  # a relative name with one slash would be looked up on the Hub
-    elif name.startswith((".", "/", "~")):
-        raise DatasetError(f"The data set folder {name} does not exist.")
     try:
-        if name in ONE_SPLIT:
-            file = download_dataset_file(name, ONE_SPLIT[name].format(split=split))
-            if file:
-                return datasets.load_dataset("parquet", data_files={split: str(file)}, split=split)
+        if Path(name).is_dir():
+            return _open_files(str(Path(name).resolve()), split)
+        if name.startswith((".", "/", "~")):
+            raise DatasetError(f"The data set folder {name} does not exist.")
+        file = download_dataset_file(name, SPLIT_FILES[name].format(split=split)) if name in SPLIT_FILES else None
+        if file:
+            return _open_files("parquet", split, data_files={split: str(file)})
         return retry(lambda: datasets.load_dataset(name, split=split))
+    except DatasetError:
+        raise
     except ValueError as error:
         if "split" in str(error).lower():
             raise DatasetError(f"{name} has no split {split!r}: {_first_line(error)}") from error
         raise DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}") from error
-    except (*HUB_ERRORS, datasets.exceptions.DatasetsError) as error:
+    except (*HUB_ERRORS, DatasetsError) as error:
         raise DatasetError(
-            f"The data set {name} cannot be had ({reason(error)}); "
+            f"The data set {name} cannot be loaded ({reason(error)}); "
             "give --dataset_name a folder of images, or connect to the Hub once so that it is cached."
         ) from error
+
+
+def _open_files(path: str, split: str, **options: Any) -> Any:
+    """Open a split of local files without the cache of `datasets`, which would return the images of an older folder.
+
+    `datasets` identifies a folder whose README has `configs` by the folder's name alone: neither replaced files nor
+    another folder of the same name are noticed. Streaming reads the files themselves. Even then the description of
+    the columns would come from the cache, so the cache is an empty folder.
+    """
+    import datasets
+
+    with tempfile.TemporaryDirectory() as empty:
+        return datasets.load_dataset(path, split=split, streaming=True, cache_dir=empty, **options)
+
+
+def _read_rows(rows: Iterable[dict[str, Any]], title: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows. Raises `DatasetError` if a file is damaged."""
+    try:
+        yield from rows
+    except Exception as error:  # the readers of file formats raise errors of many types
+        raise DatasetError(f"{title} cannot be read: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
@@ -120,23 +146,24 @@ def _first_line(error: Exception) -> str:
 
 
 def _square(picture: Image.Image, size: int) -> np.ndarray:
+    """The pixels of the centre square, scaled to (size, size, 3)."""
     if picture.size != (size, size):
         scale = size / min(picture.size)
         width, height = (max(size, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
         left, top = (width - size) // 2, (height - size) // 2
         picture = picture.crop((left, top, left + size, top + size))
-    return np.array(picture)
+    return np.asarray(picture)
 
 
 def is_grey(images: Tensor) -> Tensor:
-    """Which of the images (N, 3, H, W) are exactly grey: R = G = B in every pixel. Gives (N,) bool."""
+    """Which of the images (N, 3, H, W) are exactly grey: R = G = B in every pixel; (N,) bool."""
     red, green, blue = images.unbind(1)
     return ((red == green) & (green == blue)).flatten(1).all(1)
 
 
 def mean_hue(images: Tensor) -> Tensor:
-    """Circular mean of the HSV hue of uint8 images (N, 3, H, W), in [0, 1); grey pixels, without hue, do not count."""
+    """Circular mean of the HSV hue of uint8 images (N, 3, H, W), in [0, 1); grey pixels have no hue and are ignored."""
     red, green, blue = images.float().unbind(1)
     highest, lowest = images.amax(1).float(), images.amin(1).float()
     spread = (highest - lowest).clamp(min=1)
@@ -153,8 +180,8 @@ def mean_hue(images: Tensor) -> Tensor:
 def split_indices(images: Tensor, method: str, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Indices of the training and the validation images (a tenth), by one of two methods.
 
-    `random` draws a permutation from `seed`. `hue` sorts by mean hue and takes every tenth, beginning at `seed % 10`,
-    so that both parts have the same distribution of colours.
+    `random` draws a permutation with the random seed. `hue` sorts by mean hue and takes every tenth image, starting at
+    `seed % 10`, so that both parts have the same distribution of colours.
     """
     if method == "random":
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
@@ -168,10 +195,10 @@ def split_indices(images: Tensor, method: str, seed: int = 0) -> tuple[Tensor, T
 
 
 class Batches:
-    """Shuffled, flipped training batches made on the images' device; batch k depends only on the seed and on k.
+    """Shuffled and randomly mirrored training batches on the images' device; batch k depends only on the seed and k.
 
-    There is no iterator state, so a resumed run asks for batch k and gets what an uninterrupted one would have got.
-    Each of `num_processes` gets its own `batch_size` images of every step.
+    There is no iterator state: a resumed run that asks for batch k gets the batch of an uninterrupted run. In every
+    step, each of `num_processes` gets `batch_size` different images.
     """
 
     def __init__(self, images: ImageSet, batch_size: int, seed: int, process_index: int = 0, num_processes: int = 1):
@@ -182,11 +209,11 @@ class Batches:
                 f"A batch of {batch_size} for each of {num_processes} processes is more than the {len(images)} "
                 f"training images: choose a --train_batch_size of at most {len(images) // num_processes}."
             )
-        self.per_epoch = len(images) // (batch_size * num_processes)  # a last, smaller batch is left out
+        self.per_epoch = len(images) // (batch_size * num_processes)  # the last batch is left out if it is smaller
         self._epoch, self._order = -1, torch.empty(0)
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor | None]:
-        """Batch k: sRGB in [0, 1], (batch_size, 3, H, W) float32, and labels (batch_size,) if there are any."""
+        """Batch k: sRGB in [0, 1], (batch_size, 3, H, W) float32, and labels (batch_size,) or None."""
         chosen = self.images[self.indices(k)]
         rgb = chosen.images.float() / 255
         generator = torch.Generator().manual_seed(_mix_seed(self.seed, 1, k * self.num_processes + self.process_index))
@@ -194,7 +221,7 @@ class Batches:
         return torch.where(flip[:, None, None, None], rgb.flip(-1), rgb), chosen.labels
 
     def indices(self, k: int) -> Tensor:
-        """Which images batch k holds, (batch_size,)."""
+        """Indices of the images in batch k, (batch_size,)."""
         epoch, position = divmod(k, self.per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(_mix_seed(self.seed, 0, epoch))
@@ -205,7 +232,7 @@ class Batches:
 
 
 def shift(rgb: Tensor) -> Tensor:
-    """Move the whole batch (N, 3, H, W) by up to an eighth of its size, mirroring what comes in at the border."""
+    """Move the whole batch (N, 3, H, W) by up to an eighth of its size; the border is filled by reflection."""
     margin = rgb.shape[-1] // 8
     top, left = torch.randint(0, 2 * margin + 1, (2,)).tolist()
     padded = F.pad(rgb, (margin,) * 4, mode="reflect")
@@ -213,4 +240,5 @@ def shift(rgb: Tensor) -> Tensor:
 
 
 def _mix_seed(seed: int, stream: int, count: int) -> int:
+    """A seed of its own for every (seed, stream, count), in [0, 2**63)."""
     return int(np.random.SeedSequence([seed, stream, count]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,6 +1,8 @@
-"""Data sets: read, freed of greys, split and cut into batches; real CIFAR-10 where COLORGAN_CIFAR10 names it."""
+"""Data sets are read, cleaned of grey images, split, and cut into batches; COLORGAN_CIFAR10 names real CIFAR-10."""
 
+import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import datasets
@@ -12,6 +14,22 @@ from skimage import color, data
 
 from colorgan.data import Batches, DatasetError, ImageSet, is_grey, load_images, mean_hue, shift, split_indices
 
+CARD = """---
+dataset_info:
+  config_name: plain_text
+  features:
+  - {name: img, dtype: image}
+  - {name: label, dtype: {class_label: {names: {'0': cup, '1': spoon}}}}
+configs:
+- config_name: plain_text
+  data_files:
+  - {split: train, path: plain_text/train-*}
+---
+"""
+CHECKSUMS = {  # of exact CIFAR-10
+    "train": "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
+    "test": "f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04",
+}
 CIFAR10 = os.environ.get("COLORGAN_CIFAR10")
 needs_cifar10 = pytest.mark.skipif(not CIFAR10, reason="COLORGAN_CIFAR10 names no folder with CIFAR-10")
 
@@ -34,6 +52,21 @@ def write_folder(folder: Path, pictures: list[np.ndarray], split: str = "train",
     return folder
 
 
+def write_parquet(folder: Path, pictures: list[np.ndarray]) -> Path:
+    """A folder in the layout of `uoft-cs/cifar10`: Parquet files, and a README with `configs` and `dataset_info`."""
+    features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=["cup", "spoon"])})
+    rows = {"img": [Image.fromarray(p) for p in pictures], "label": [i % 2 for i in range(len(pictures))]}
+    (folder / "plain_text").mkdir(parents=True, exist_ok=True)
+    file = folder / "plain_text" / "train-00000-of-00001.parquet"
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(file)
+    (folder / "README.md").write_text(CARD)
+    return folder
+
+
+def as_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
 @pytest.fixture(scope="module")
 def coffee() -> ImageSet:
     return ImageSet(torch.from_numpy(np.stack(tiles(100))).permute(0, 3, 1, 2), torch.arange(100), [])
@@ -46,6 +79,7 @@ def test_an_image_folder_is_read_exactly(tmp_path: Path):
     expected = torch.from_numpy(np.stack(pictures[::2] + pictures[1::2])).permute(0, 3, 1, 2)  # cups, then spoons
     assert torch.equal(images.images, expected)
     assert images.class_names == ["cup", "spoon"]
+    assert images.labels is not None
     assert images.labels.tolist() == [0] * 5 + [1] * 5
 
 
@@ -55,8 +89,59 @@ def test_the_column_may_be_img_as_on_the_hub(tmp_path: Path):
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / "train-0.parquet")
     images = load_images(tmp_path, "train")
     assert len(images) == 4
+    assert images.labels is not None
     assert images.labels.tolist() == [0, 1, 1, 0]
     assert images.class_names == ["a", "b"]
+
+
+def test_replaced_files_are_read_again(tmp_path: Path):
+    first, second = tiles(20)[:10], tiles(20)[10:]
+    for write in (write_parquet, write_folder, write_bare_parquet):
+        folder = write(tmp_path / write.__name__ / "cifar10", first)
+        datasets.load_dataset(str(folder))  # which caches the folder
+        expected = load_images(folder, "train")
+        assert sorted(map(bytes, expected.images.numpy())) == sorted(map(bytes, as_tensor(first).numpy()))
+        times = {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+        shutil.rmtree(folder)
+        write(folder, second)
+        for path in folder.rglob("*.*"):  # as a copy that keeps the times
+            os.utime(path, ns=(times[path.name], times[path.name]))
+        images = load_images(folder, "train")
+        assert sorted(map(bytes, images.images.numpy())) == sorted(map(bytes, as_tensor(second).numpy()))
+        assert images.checksum() != expected.checksum()
+
+
+def write_bare_parquet(folder: Path, pictures: list[np.ndarray]) -> Path:
+    (write_parquet(folder, pictures) / "README.md").unlink()
+    (folder / "plain_text").rename(folder / "data")
+    return folder
+
+
+def test_two_folders_of_one_name_are_two_data_sets(tmp_path: Path):
+    pictures = {"first": tiles(20)[:10], "second": tiles(20)[10:]}
+    folders = {name: write_parquet(tmp_path / name / "cifar10", each) for name, each in pictures.items()}
+    for name, folder in (*folders.items(), *folders.items()):
+        datasets.load_dataset(str(folder))
+        assert torch.equal(load_images(folder, "train").images, as_tensor(pictures[name]))
+
+
+def test_the_checksum_is_of_the_pixels_in_their_usual_order(tmp_path: Path):
+    pictures = tiles(1001)
+    images = ImageSet(as_tensor(pictures), None, [])
+    assert images.checksum() == hashlib.sha256(np.stack(pictures).tobytes()).hexdigest()
+    assert images[torch.arange(1000)].checksum() != images.checksum()
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    folder = write_parquet(tmp_path / "set", tiles(100))
+    (file,) = folder.rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(DatasetError, match=r"set.* cannot be (read|loaded)"):
+        load_images(folder, "train")
+    folder = write_folder(tmp_path / "pictures", tiles(3))
+    (folder / "train" / "cup" / "0000.png").write_bytes(b"\x89PNG")
+    with pytest.raises(DatasetError, match=r"Image 0 of .* is damaged"):
+        load_images(folder, "train")
 
 
 def test_other_sizes_are_scaled_and_cropped(tmp_path: Path):
@@ -95,6 +180,7 @@ def test_grey_images_are_found_and_removed(coffee: ImageSet):
     assert is_grey(coffee.images).nonzero().flatten().tolist() == list(range(4, 100, 5))
     rest, removed = coffee.without_grey()
     assert removed == 20
+    assert rest.labels is not None
     assert rest.labels.tolist() == [i for i in range(100) if i % 5 != 4]
 
 
@@ -140,6 +226,8 @@ def test_an_epoch_shows_every_image_once_and_flips_half(coffee: ImageSet):
     flipped = 0
     for k in range(5):
         rgb, labels = batches[k]
+        assert labels is not None
+        assert coffee.labels is not None
         assert torch.equal(labels, coffee.labels[batches.indices(k)])
         plain = coffee.images[labels].float() / 255
         for image, original in zip(rgb, plain, strict=True):
@@ -169,14 +257,17 @@ def test_a_batch_larger_than_the_data_is_refused(coffee: ImageSet):
 
 
 @needs_cifar10
-def test_cifar10_as_published():
-    images = load_images(CIFAR10, "test")
-    assert images.images.shape == (10_000, 3, 32, 32)
+@pytest.mark.parametrize(("split", "count", "greys"), [("train", 50_000, 562), ("test", 10_000, 106)])
+def test_cifar10_is_exact(split: str, count: int, greys: int):
+    assert CIFAR10
+    images = load_images(CIFAR10, split)
+    assert images.images.shape == (count, 3, 32, 32)
+    assert images.checksum() == CHECKSUMS[split]
     assert images.class_names[3] == "cat"
-    assert images.labels.bincount().tolist() == [1000] * 10
+    assert images.labels is not None
+    assert images.labels.bincount().tolist() == [count // 10] * 10
     rest, removed = images.without_grey()
-    assert len(rest) == 10_000 - removed
-    assert 100 < removed < 130
+    assert (len(rest), removed) == (count - greys, greys)
 
 
 def test_a_shift_moves_every_image_alike_and_mirrors_what_comes_in():
