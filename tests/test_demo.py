@@ -301,8 +301,8 @@ def test_the_page_names_a_missing_model_and_no_folder_of_the_server(app: str) ->
 def test_a_model_is_described_by_its_card(tmp_path: Path) -> None:
     known = about("unet")
     assert known.summary.startswith("A U-Net")
-    assert known.metrics.startswith("| |")
-    assert "| grey |" in known.metrics
+    assert known.metrics.startswith("|  | grey |")
+    assert "\n| psnr |" in known.metrics
     assert "## Training" in known.text
     assert known.link is None
     mine = tmp_path / "mine"

@@ -43,7 +43,7 @@ def model_choice(jobs: Jobs, *more: str, **options: object) -> gr.Radio:
 
 def saturation_choice(**options: object) -> gr.Slider:
     """Return the choice of the strength of the colours."""
-    info = "1 is the network's prediction. For stronger colours, try 1.4."
+    info = "1 is the network's prediction."
     return gr.Slider(0, MAX_SATURATION, 1, step=0.05, label="Saturation", info=info, **options)
 
 
