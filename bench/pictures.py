@@ -68,7 +68,7 @@ def save_screenshot(model: str, example: str) -> None:
         page.goto(url)
         coloured = page.locator("#before-after img").last
         before = coloured.get_attribute("src") or ""
-        page.locator(f"#give button.gallery-item:has(img[src*={example}])").click()
+        page.locator(f"#inputs button.gallery-item:has(img[src*={example}])").click()
         page.get_by_role("tabpanel").get_by_label(model).first.click()
         expect(coloured).not_to_have_attribute("src", before)
         expect(coloured).to_have_attribute("src", re.compile(example))
