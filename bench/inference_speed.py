@@ -8,7 +8,7 @@ one with the same network in the same run: scikit-image's Lab, bilinear chroma, 
 `--folder`, it also prints the largest difference in lightness between each photograph there and its result.
 
 `--network` measures the network by image size and batch size, on a GPU in half precision and in float32. An image is
-predicted together with its mirror image, as `Colorizer.predict_chroma` does. `ms` is the median of one call; `share of
+predicted together with its mirror image, as `Colorizer.run_network` does. `ms` is the median of one call; `share of
 peak` is the operations counted in it, relative to those of a large matrix product in the same precision (on a GPU,
 float32 is TF32, torch's default for convolutions). `8-bit steps` is the mean absolute difference between scikit-image's
 photographs, colourized at that render size, and the same on a CPU in float32.
@@ -110,7 +110,7 @@ def plain(colorizer: Colorizer, source: Path, target: Path) -> None:
     height, width = lightness.shape[-2:]
     scale = 32 / min(height, width)
     small = F.interpolate(lightness, (round(height * scale), round(width * scale)), mode="bilinear", antialias=True)
-    chroma = F.interpolate(colorizer.predict_chroma(small / 50 - 1), (height, width), mode="bilinear")[0] * 110
+    chroma = F.interpolate(colorizer.run_network(small / 50 - 1), (height, width), mode="bilinear")[0] * 110
     lab[..., 1:] = chroma.permute(1, 2, 0).numpy()
     Image.fromarray((skimage.color.lab2rgb(lab) * 255).round().astype(np.uint8)).save(target)
 
@@ -162,12 +162,12 @@ def measure_network(model: str, device: torch.device) -> None:
 def measure_call(colorizer: Colorizer, lightness: torch.Tensor) -> tuple[float, int]:
     """Return the median seconds of one call, and its floating point operations."""
     with FlopCounterMode(display=False) as counter:
-        colorizer.predict_chroma(lightness)
+        colorizer.run_network(lightness)
     times: list[float] = []
     while sum(times) < SECONDS:
         synchronize(lightness.device)
         began = time.perf_counter()
-        colorizer.predict_chroma(lightness)
+        colorizer.run_network(lightness)
         synchronize(lightness.device)
         times.append(time.perf_counter() - began)
     return statistics.median(times), counter.get_total_flops()

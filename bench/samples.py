@@ -57,9 +57,7 @@ def colours(colorizer: Colorizer, lightness: torch.Tensor, light: torch.Tensor |
     """Return images (N, 3, H, W) uint8 with their own lightness, coloured by the network in this light."""
     seen = lightness if light is None else relight(lightness, light)
     parts = zip(lightness.split(100), seen.split(100), strict=True)
-    return torch.cat(
-        [to_uint8(lab_to_rgb(inputs_to_lab(part, colorizer.predict_chroma(input)))) for part, input in parts]
-    )
+    return torch.cat([to_uint8(lab_to_rgb(inputs_to_lab(part, colorizer.run_network(input)))) for part, input in parts])
 
 
 def lab(images: torch.Tensor) -> torch.Tensor:

@@ -6,18 +6,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from colorgan.hub.client import CheckpointError
     from colorgan.inference.colorizer import Colorizer
+    from colorgan.inference.render import render
     from colorgan.models import Generator
-    from colorgan.photo import PhotoError
+    from colorgan.photo.errors import PhotoError, PhotoWarning
+    from colorgan.photo.read import Photo, read_photo
+    from colorgan.photo.write import write_photo
 
 __version__ = "0.1.0"  # read by setuptools, so a literal
-__all__ = ["CheckpointError", "Colorizer", "Generator", "PhotoError", "__version__"]
+__all__ = [
+    "CheckpointError",
+    "Colorizer",
+    "Generator",
+    "Photo",
+    "PhotoError",
+    "PhotoWarning",
+    "__version__",
+    "read_photo",
+    "render",
+    "write_photo",
+]
 
 # Each public name is imported when it is first used, so that `colorgan --help` does not wait for PyTorch.
 _MODULES = {
     "CheckpointError": "colorgan.hub.client",
     "Colorizer": "colorgan.inference.colorizer",
     "Generator": "colorgan.models",
-    "PhotoError": "colorgan.photo",
+    "Photo": "colorgan.photo.read",
+    "PhotoError": "colorgan.photo.errors",
+    "PhotoWarning": "colorgan.photo.errors",
+    "read_photo": "colorgan.photo.read",
+    "render": "colorgan.inference.render",
+    "write_photo": "colorgan.photo.write",
 }
 
 

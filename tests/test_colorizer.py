@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from colorgan import Colorizer, Generator, PhotoError
+from colorgan import Colorizer, Generator, PhotoError, PhotoWarning
 from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
 from colorgan.inference.colorizer import PRECISION
 from colorgan.inference.inputs import RENDER_SIZE
@@ -54,7 +54,7 @@ def test_lightness_is_the_inputs_within_8_bit_rounding(colorizer: Colorizer, nam
 def test_a_mirrored_picture_has_mirrored_colours(colorizer: Colorizer) -> None:
     torch.manual_seed(0)
     lightness = torch.rand(1, 1, 40, 56) * 2 - 1
-    chroma, mirrored = colorizer.predict_chroma(lightness), colorizer.predict_chroma(lightness.flip(-1))
+    chroma, mirrored = colorizer.run_network(lightness), colorizer.run_network(lightness.flip(-1))
     assert chroma.abs().mean() > 0.01
     assert torch.allclose(mirrored.flip(-1), chroma, atol=1e-5)
 
@@ -159,21 +159,82 @@ def test_saturation_scales_the_chroma(colorizer: Colorizer) -> None:
     assert ab[2] == pytest.approx(11, abs=0.02)
 
 
-def test_several_render_sizes_are_fused_as_strong_as_the_largest(colorizer: Colorizer) -> None:
+def test_the_overview_is_fused_as_strong_as_the_larger_prediction(colorizer: Colorizer) -> None:
     photo = read_photo(skimage.data.coffee())
-    small, large = (colorizer.predict(photo, render_size=[size]) for size in (16, 32))
+    small, large = (colorizer.predict(photo, render_size=size, overview=False) for size in (16, 32))
     assert (small.shape, large.shape) == ((2, 16, 24), (2, 32, 48))
     mean = (F.interpolate(small[None], (32, 48), mode="bicubic")[0] + large) / 2
     mean *= large.norm(dim=0).mean() / mean.norm(dim=0).mean()
-    assert torch.allclose(colorizer.predict(photo, render_size=[32, 16]), mean, atol=1e-5)
+    assert torch.allclose(colorizer.predict(photo, render_size=32), mean, atol=1e-5)
     assert RENDER_SIZE == 48
-    for size, same in ((None, (16, 48)), (32, (16, 32)), (16, (16,))):  # a size is seen together with 16
-        both = (colorizer.predict(photo, render_size=sizes) for sizes in (size, same))
-        assert torch.allclose(*both, atol=1e-5)
+    assert torch.allclose(colorizer.predict(photo), colorizer.predict(photo, render_size=48), atol=1e-5)
+    assert torch.allclose(colorizer.predict(photo, render_size=16), small, atol=1e-5)
     fused = render(photo, mean)
-    assert (np.array(colorizer.colorize(skimage.data.coffee(), render_size=(16, 32))) == fused).mean() > 0.99
-    with pytest.raises(ValueError, match="There is no render size"):
-        colorizer.predict(photo, render_size=[])
+    assert (np.array(colorizer.colorize(skimage.data.coffee(), render_size=32)) == fused).mean() > 0.99
+    with pytest.raises(TypeError, match="list"):
+        colorizer.predict(photo, render_size=[32])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["unet", "cgan"])
+def test_small_pictures_have_the_pixels_that_the_evaluation_measures(
+    model: str, photo_dataset: Path, tmp_path: Path
+) -> None:
+    colorizer = Colorizer.from_pretrained(model, device="cpu")
+    for path in photo_dataset.rglob("*.png"):  # without the colour profiles that scikit-image's photographs have
+        Image.fromarray(np.array(Image.open(path))).save(tmp_path / f"{path.parent.name}-{path.name}")
+    paths = sorted(tmp_path.iterdir())
+    assert len(paths) == 24
+    together = list(colorizer.colorize_many(paths))
+    for path, many in zip(paths, together, strict=True):
+        rgb = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None]
+        measured = colorizer.colorize_batch(rgb)[0].permute(1, 2, 0).numpy()
+        assert np.array_equal(np.array(colorizer.colorize(path)), measured)
+        photo = read_photo(Image.open(path))
+        assert np.array_equal(render(photo, colorizer.predict(photo)), measured)
+        assert np.abs(np.array(many).astype(int) - measured).max() <= 1  # another batch size rounds differently
+
+
+def test_call_and_to(colorizer: Colorizer) -> None:
+    assert colorizer.to("cpu") is colorizer
+    picture = skimage.data.chelsea()[:100, :100]
+    assert np.array_equal(np.array(colorizer(picture)), np.array(colorizer.colorize(picture)))
+
+
+def test_what_was_not_read_is_a_warning(colorizer: Colorizer, tmp_path: Path) -> None:
+    frames = [Image.fromarray(skimage.data.chelsea()[:50, top : top + 50]) for top in (0, 50)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    for colorize in (colorizer.colorize, lambda path: list(colorizer.colorize_many([path]))):
+        with pytest.warns(PhotoWarning, match=r"^two.gif: Only the first of its 2 frames was taken\.$") as caught:
+            colorize(tmp_path / "two.gif")
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+
+
+HOST = """
+import sys, numpy, torch
+from colorgan import Colorizer, read_photo, render, write_photo
+
+def colorize():
+    colorizer = Colorizer.from_pretrained("unet", device="cpu")
+    rgb = (numpy.add.outer(numpy.arange(200), numpy.arange(300)) % 251).astype(numpy.uint8)
+    pixels = numpy.dstack([rgb, rgb.T[:200, :200].repeat(2, 1)[:, :300], 255 - rgb])
+    results = [numpy.array(each) for each in (colorizer(pixels), *colorizer(pixels, num_samples=2))]
+    results += [numpy.array(each) for each in colorizer.colorize_many([pixels, pixels[:32, :32]])]
+    photo = read_photo(pixels.astype(numpy.uint16) * 257)
+    results.append(render(photo, colorizer.predict(photo), bits=16))
+    results.append(colorizer.colorize_batch(torch.from_numpy(pixels[:32, :32]).permute(2, 0, 1)[None]).numpy())
+    return results
+
+before = colorize()
+torch.set_default_dtype(torch.float64)
+for a, b in zip(before, colorize(), strict=True):
+    assert a.dtype == b.dtype and (a == b).all()
+"""
+
+
+def test_the_hosts_default_dtype_changes_nothing() -> None:
+    run = subprocess.run([sys.executable, "-c", HOST], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("model", ["unet", "cgan", "nogan"])
@@ -186,7 +247,7 @@ def test_half_precision_changes_pictures_by_less_than_one_step_on_average(
     monkeypatch.setitem(PRECISION, "cpu", PRECISION["cuda"])
     half = Colorizer.from_pretrained(model, device="cpu")
     assert exact.precision == torch.float32 != half.precision
-    assert half.predict_chroma(torch.zeros(1, 1, 16, 16)).dtype == torch.float32
+    assert half.run_network(torch.zeros(1, 1, 16, 16)).dtype == torch.float32
     difference = half.colorize_batch(images).float() - exact.colorize_batch(images).float()
     assert 0 < difference.abs().mean() < 0.1
 

@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 import torch
 
-from colorgan.inference.inputs import CONTRAST, MOST_GAIN, network_input, network_inputs
+from colorgan.inference.inputs import CONTRAST, MAX_GAIN, network_input, network_inputs
 from colorgan.photo import Photo, read_photo
 
 
@@ -15,7 +15,7 @@ def test_the_network_sees_the_shorter_side_at_the_render_size() -> None:
         lightness = network_input(Photo(np.full((height, width), 75, np.float32)), 48)
         assert lightness.shape == (1, *seen)
         assert torch.allclose(lightness, torch.tensor(0.5), atol=1e-5)
-    with pytest.raises(ValueError, match="multiple of 16, such as 32 or 64, not 50"):
+    with pytest.raises(ValueError, match="must be a multiple of 16, such as 32 or 64, not 50"):
         network_input(Photo(np.zeros((9, 9), np.float32)), 50)
 
 
@@ -28,7 +28,7 @@ def test_a_faded_photograph_is_seen_with_more_contrast() -> None:
     photo = read_photo(skimage.data.astronaut())
     faded = Photo(0.3 * photo.lightness + 50)
     assert contrast(network_input(faded, 48)) < 0.6 < CONTRAST
-    large, small = (seen[0] for seen in network_inputs(faded, [48, 16]))
+    large, small = (seen[0] for seen in network_inputs(faded, 48))
     assert contrast(large) == pytest.approx(CONTRAST, rel=0.05)
     assert abs(large.mean()) < abs(network_input(faded, 48).mean())
     as_a_line = np.polyfit(network_input(faded, 16).flatten(), small.flatten(), 1, full=True)
@@ -38,13 +38,21 @@ def test_a_faded_photograph_is_seen_with_more_contrast() -> None:
 
 def test_contrast_that_is_there_is_left_alone() -> None:
     photo = read_photo(skimage.data.astronaut())
-    assert torch.equal(network_inputs(photo, [48])[0], network_input(photo, 48))
+    assert torch.equal(network_inputs(photo, 48, overview=False)[0], network_input(photo, 48))
+
+
+def test_a_picture_as_small_as_the_render_size_is_the_only_input_and_stays_as_it_is() -> None:
+    flat = Photo(np.linspace(40, 60, 32 * 32, dtype=np.float32).reshape(32, 32))  # less contrast than `CONTRAST`
+    (seen,) = network_inputs(flat)
+    assert torch.equal(seen[0], torch.from_numpy(flat.lightness) / 50 - 1)
+    assert len(network_inputs(flat, 16)) == 1
+    assert len(network_inputs(Photo(np.zeros((48, 49), np.float32)))) == 2
 
 
 def test_noise_on_a_wall_does_not_become_a_picture() -> None:
-    noise = np.random.default_rng(0).normal(60, 1, (48, 48)).astype(np.float32)
-    (seen,) = network_inputs(Photo(noise), [48])
-    assert contrast(seen) == pytest.approx(MOST_GAIN * contrast(torch.from_numpy(noise) / 50 - 1), rel=1e-3)
+    noise = np.random.default_rng(0).normal(60, 1, (48, 64)).astype(np.float32)
+    (seen,) = network_inputs(Photo(noise), 48, overview=False)
+    assert contrast(seen) == pytest.approx(MAX_GAIN * contrast(torch.from_numpy(noise) / 50 - 1), rel=1e-3)
 
 
 def test_the_border_of_an_old_print_is_no_contrast() -> None:
@@ -52,5 +60,5 @@ def test_the_border_of_an_old_print_is_no_contrast() -> None:
     bordered = faded.copy()
     bordered[:30] = bordered[-30:] = bordered[:, :30] = bordered[:, -30:] = 98
     inside = slice(8, 40)
-    plain, framed = (network_inputs(Photo(lightness), [48])[0][0, inside, inside] for lightness in (faded, bordered))
+    plain, framed = (network_inputs(Photo(lightness), 48)[0][0, inside, inside] for lightness in (faded, bordered))
     assert torch.allclose(plain, framed, atol=0.02)

@@ -369,7 +369,8 @@ from PIL import Image, PngImagePlugin
 Image.init()
 logger = logging.getLogger("tifffile")
 state = lambda: (
-    PngImagePlugin.MAX_TEXT_CHUNK, logger.handlers[:], logger.propagate, logger.disabled, logger.level, logger.filters[:],
+    PngImagePlugin.MAX_TEXT_CHUNK, logger.handlers[:], logger.propagate, logger.disabled,
+    logger.level, logger.filters[:],
     sorted(Image.OPEN), sorted(Image.SAVE), sorted(Image.EXTENSION), Image.MAX_IMAGE_PIXELS,
 )
 before = state()

@@ -1,1 +1,1 @@
-"""From a photograph to the network and back: what the network sees, its chroma at full size, the rendered picture."""
+"""Colourize a photograph: make the network's inputs, run the network, and put its colours on the photograph."""
