@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+import colorgan.photo
 from colorgan import Colorizer, Generator, PhotoError, PhotoWarning
 from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
 from colorgan.inference.colorizer import PRECISION
@@ -282,3 +283,19 @@ def test_threads_are_as_before(colorizer: Colorizer) -> None:
     colorizer.colorize(skimage.data.astronaut())
     list(colorizer.colorize_many([skimage.data.chelsea()]))
     assert torch.get_num_threads() == before
+
+
+def test_every_public_name_is_documented() -> None:
+    documented = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
+    names = {
+        *colorgan.__all__,
+        *colorgan.photo.__all__,
+        *vars(Colorizer),
+        *vars(Colorizer(Generator(width=8), "cpu")),
+        *vars(Photo),
+    }
+    missing = [name for name in names if not name.startswith("_") and name not in documented]
+    assert not missing
+    assert set(colorgan.__all__) <= set(dir(colorgan))
+    for name in colorgan.__all__:
+        assert getattr(colorgan, name) is not None
