@@ -85,7 +85,8 @@ class TimedRun(Run):
         self.max_steps, self.validation = 10**9, pictures[torch.arange(100)]
         return Batches(pictures, batch, 0, self.accelerator.process_index, self.accelerator.num_processes)
 
-    def validate(self) -> None: ...
+    def validate(self, *_, **__) -> dict[str, float]:
+        return {"fd_ab": 0.0}
 
     def save(self) -> None: ...
 

@@ -87,7 +87,7 @@ def last_metrics(command: list[str], seed: int) -> dict[str, float]:
         if done.returncode:
             raise SystemExit(done.stderr)
         record = json.loads((Path(folder) / "training.json").read_text())
-    return record["figures"] | {"seconds": record["seconds"]}
+    return record["metrics"] | {"seconds": record["seconds"]}
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def _training(record: dict) -> str:
     config, images = record["config"], record["images"]
     hidden = (*NO_HYPER_PARAMETERS, *(("architecture", "width") if config.get("generator") else ()))  # those of another
     shown = {name: value for name, value in config.items() if not name.startswith(hidden)}
-    figures = {name: value for name, value in record["figures"].items() if name not in ("step", "seconds")}
+    figures = {name: value for name, value in record["metrics"].items() if name not in ("step", "seconds")}
     processes, passes = record.get("processes", 1), config.get("gradient_accumulation_steps", 1)
     batch = config["train_batch_size"] * passes * processes
     hardware = record["hardware"] + (f", in {processes} processes" if processes > 1 else "")
@@ -123,7 +123,7 @@ def _training(record: dict) -> str:
 {record["steps"]} steps of {batch} images, {max(1, round(record["seconds"] / 60))} min on \
 {hardware}. Hyper-parameters: {options}.
 
-On the {images["validation"]} validation images, after step {record["figures"].get("step", record["steps"])}: \
+On the {images["validation"]} validation images, after step {record["metrics"].get("step", record["steps"])}: \
 {", ".join(f"{name} {value:.4g}" for name, value in figures.items())}.
 """
 

@@ -163,7 +163,7 @@ def card_of(folder: Path, dataset_name: str, script: str = "train/unet.py") -> M
         "command": command_of([script, "--dataset_name", dataset_name]),
         "config": {"dataset_name": dataset_name, "train_batch_size": 8},
         "images": {"training": 40, "validation": 10, "grey_removed": 0},
-        "figures": {"psnr": 20.0},
+        "metrics": {"psnr": 20.0},
         "steps": 2,
         "seconds": 60,
         "hardware": "1 CPU thread",

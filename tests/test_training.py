@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from hub_server import HubServer
 from PIL import Image
 from safetensors.numpy import load_file
@@ -27,21 +29,27 @@ from colorgan.evaluation.evaluate import colorize_all, interpolate
 from colorgan.evaluation.metrics import colorfulness
 from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.training.checkpoints import Stop
-from colorgan.training.config import TrainingConfig
+from colorgan.training.config import TrainingConfig, parse_config
+from colorgan.training.images import load_split_images
 from colorgan.training.launch import fastest_precision
-from colorgan.training.run import Run
+from colorgan.training.optimization import learning_rate_factor, new_optimizer
 
 ROOT = Path(__file__).parent.parent
-PYTHON = [sys.executable]
 SMALL = ["--train_batch_size", "8", "--width", "8", "--logging_steps", "1"]
+
+
+OPTIMIZERS = ("optimizer.bin", "optimizer_1.bin")  # in a training state
+UNET, CGAN, CLASSIFIER, NOGAN = (
+    runpy.run_path(str(ROOT / "train" / f"{name}.py")) for name in ("unet", "cgan", "classifier", "nogan")
+)
 
 
 def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | more
 
 
-def run(command: list[object], **variables: str) -> str:
-    """Run a command as a user would; gives what it printed."""
+def run(command: Sequence[object], **variables: str) -> str:
+    """Run a command as a user would, and return what it printed."""
     result = subprocess.run(
         list(map(str, command)), cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=300
     )
@@ -50,7 +58,12 @@ def run(command: list[object], **variables: str) -> str:
 
 
 def train(
-    script: str, folder: Path, images: Path, *options: object, launch: list[object] = PYTHON, **variables: str
+    script: str,
+    folder: Path,
+    images: Path,
+    *options: object,
+    launch: Sequence[object] = (sys.executable,),
+    **variables: str,
 ) -> str:
     command = [*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
     return run(command, **variables)
@@ -58,7 +71,7 @@ def train(
 
 @pytest.fixture
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a training script, in this process, that must refuse; gives its one sentence."""
+    """Runs a training script in this process, which must refuse its options, and returns its one sentence."""
 
     def refuse(script: str, *options: object) -> str:
         monkeypatch.setattr(sys, "argv", [f"train/{script}.py", *map(str, options)])
@@ -102,10 +115,10 @@ def test_the_commands_of_readme_leave_checkpoints(command: list[str], images: Pa
     assert "Done at step 2" in printed
     record = json.loads((folder / "training.json").read_text())
     assert record["finished"]
-    assert [figures["step"] for figures in record["validation"]] == [1, 2]
+    assert [metrics["step"] for metrics in record["validation"]] == [1, 2]
     assert f"{' '.join([command[0], *words])} " in (folder / "README.md").read_text(encoding="utf-8")
     if folder.name == "classifier":
-        assert 0 <= record["figures"]["test_top1"] <= 100
+        assert 0 <= record["metrics"]["test_top1"] <= 100
         assert isinstance(Classifier.from_pretrained(folder), Classifier)
         return
     assert re.search(r"step 2: psnr \d+\.\d\d.*grey_psnr_pooled \d+\.\d\d", printed)
@@ -122,7 +135,7 @@ def test_readme_trains_all_four():
 
 
 @pytest.mark.parametrize("script", ["unet", "cgan"])
-def test_the_seed_preset_runs_at_64_pixels_in_bf16(script: str, images: Path, tmp_path: Path):
+def test_the_pix2pix_preset_runs_at_64_pixels_in_bf16(script: str, images: Path, tmp_path: Path):
     train(script, tmp_path / "pix2pix", images, "--preset", "pix2pix", "--resolution", 64, "--max_train_steps", 2,
           "--mixed_precision", "bf16", "--validation_split", "hue")  # fmt: skip
     assert json.loads((tmp_path / "pix2pix" / "config.json").read_text())["architecture"] == "pix2pix"
@@ -136,8 +149,8 @@ def test_a_network_begins_from_and_learns_from_others(images: Path, tmp_path: Pa
     options = {"alone": [], "shifted": shift, "taught": [*shift, "--teachers", tmp_path / "first"]}
     for name, more in options.items():
         train("unet", tmp_path / name, images, *common, *more)
-    figures = {json.loads((tmp_path / name / "training.json").read_text())["figures"]["ab_mae"] for name in options}
-    assert len(figures) == 3  # each of them made a difference
+    errors = {json.loads((tmp_path / name / "training.json").read_text())["metrics"]["ab_mae"] for name in options}
+    assert len(errors) == 3  # each of them made a difference
     assert Colorizer.from_pretrained(tmp_path / "taught").generator.network.head.in_channels == 8
 
 
@@ -149,24 +162,24 @@ def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_pa
     assert not same_weights(tmp_path / "again/model.safetensors", tmp_path / "taught/model.safetensors")
 
 
-def test_compiled_and_automatic_precision_give_the_same_figures(images: Path, tmp_path: Path):
-    figures = {}
+def test_compiled_and_automatic_precision_have_the_same_metrics(images: Path, tmp_path: Path):
+    errors = {}
     for name, options in {"plain": ["--mixed_precision", "no"], "auto": [], "compiled": ["--compile"]}.items():
         common = ["--architecture", "pix2pix", "--max_train_steps", 4]
         printed = train("unet", tmp_path / name, images, *common, *options, TORCH_LOGS="graph_code")
         assert ("TRACED GRAPH" in printed) == (name == "compiled")
         record = json.loads((tmp_path / name / "training.json").read_text())
-        figures[name] = record["figures"]["ab_mae"]
+        errors[name] = record["metrics"]["ab_mae"]
         if name != "plain":  # what was chosen is what is recorded
             assert record["config"]["mixed_precision"] == fastest_precision(torch.device("cpu"))
-    assert figures["auto"] == pytest.approx(figures["plain"], abs=0.02)
-    assert figures["compiled"] == pytest.approx(figures["plain"], abs=0.02)
+    assert errors["auto"] == pytest.approx(errors["plain"], abs=0.02)
+    assert errors["compiled"] == pytest.approx(errors["plain"], abs=0.02)
 
 
 def test_training_learns(images: Path, tmp_path: Path):
     train("unet", tmp_path / "run", images, "--max_train_steps", 60, "--validation_steps", 30)
     record = json.loads((tmp_path / "run" / "training.json").read_text())
-    assert record["figures"]["psnr_pooled"] > record["figures"]["grey_psnr_pooled"] + 1
+    assert record["metrics"]["psnr_pooled"] > record["metrics"]["grey_psnr_pooled"] + 1
 
 
 def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path: Path):
@@ -181,15 +194,15 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
         stage: json.loads((tmp_path / "nogan" / stage / "training.json").read_text())
         for stage in ("generator", "critic", "joint")
     }
-    assert "accuracy" in stages["critic"]["figures"]
+    assert "accuracy" in stages["critic"]["metrics"]
     # the critic that was trained is judged and kept, not an average: spectral norms cannot be averaged
     trained = load_file(tmp_path / "nogan" / "critic" / "checkpoint-000003" / "model.safetensors")
     kept = load_file(tmp_path / "nogan" / "critic" / "model.safetensors")
     assert all(np.array_equal(kept[name], trained[name].astype(kept[name].dtype)) for name in kept)
-    distances = [figures["fd_ab"] for figures in stages["joint"]["validation"]]
-    assert stages["joint"]["figures"]["fd_ab"] == min(distances)
+    distances = [metrics["fd_ab"] for metrics in stages["joint"]["validation"]]
+    assert stages["joint"]["metrics"]["fd_ab"] == min(distances)
     assert same_weights(tmp_path / "nogan/model.safetensors", tmp_path / "nogan/joint/model.safetensors")
-    kept = tmp_path / "nogan" / "joint" / "samples" / f"step-{stages['joint']['figures']['step']:06}.png"
+    kept = tmp_path / "nogan" / "joint" / "samples" / f"step-{stages['joint']['metrics']['step']:06}.png"
     assert sample == kept.read_bytes()
     # one stage by itself, from checkpoints named
     train("nogan", tmp_path / "alone", images, *common, "--stage", "joint",
@@ -198,7 +211,7 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     # resumed though it is finished, it obeys what is new
     more = [*common, "--resume_from_checkpoint", "latest", "--colorfulness", "0.01"]
     assert "The critic stage was finished before." in train("nogan", tmp_path / "nogan", images, *more)
-    share = json.loads((tmp_path / "nogan" / "training.json").read_text())["figures"]["share"]
+    share = json.loads((tmp_path / "nogan" / "training.json").read_text())["metrics"]["share"]
     assert share < 1
     assert (tmp_path / "nogan" / "sample.png").read_bytes() != sample
     train("nogan", tmp_path / "nogan", images, *common, "--resume_from_checkpoint", "latest")
@@ -211,17 +224,17 @@ def test_a_gan_moves_back_to_the_colours_that_are_enough(images: Path, tmp_path:
         stage = ["--stage", "joint", "--critic", tmp_path / "critic"] if script == "nogan" else []
         if stage:
             Discriminator(width=8).save_pretrained(tmp_path / "critic")
-        figures = {}
+        shares = {}
         for enough in ("2.0", "0.2"):  # more than there is, and less than the U-Net has
             folder = tmp_path / script / enough
             train(script, folder, images, *start, *stage, "--colorfulness", enough, "--validation_steps", 1)
-            figures[enough] = json.loads((folder / "training.json").read_text())["figures"]
-        assert figures["2.0"]["share"] == 1
+            shares[enough] = json.loads((folder / "training.json").read_text())["metrics"]["share"]
+        assert shares["2.0"] == 1
         record = json.loads((folder / "training.json").read_text())
         measured = [past for past in record["validation"] if "share" not in past]
         kept = min(measured, key=lambda past: past["fd_ab"]) if stage else measured[-1]
-        assert record["figures"]["step"] == kept["step"]  # NoGAN keeps its best one
-        assert figures["0.2"]["share"] <= 1 / 64
+        assert record["metrics"]["step"] == kept["step"]  # NoGAN keeps its best one
+        assert shares["0.2"] <= 1 / 64
         assert Colorizer.from_pretrained(folder).colorize(data.coffee()).size == (600, 400)
 
 
@@ -232,7 +245,9 @@ def test_interpolation_stops_where_colours_are_enough():
     validation = ImageSet(tiles, None, [])
     grey, vivid = Generator(width=8).eval(), Generator(width=8).eval()
     with torch.no_grad():
-        grey.network.head.weight.zero_(), grey.network.head.bias.zero_(), vivid.network.head.weight.mul_(20)
+        grey.network.head.weight.zero_()
+        grey.network.head.bias.zero_()
+        vivid.network.head.weight.mul_(20)
     strong = {name: value.clone() for name, value in vivid.state_dict().items()}
 
     def strength() -> float:
@@ -248,12 +263,58 @@ def test_interpolation_stops_where_colours_are_enough():
     assert strength() >= 0.5 * full
 
 
-def test_tensorboard_gets_losses_figures_and_samples(images: Path, tmp_path: Path):
+def test_tensorboard_gets_losses_metrics_and_samples(images: Path, tmp_path: Path):
     train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "tensorboard")
     (events,) = (tmp_path / "run" / "logs").glob("**/events*.0")
     written = events.read_bytes()
     for tag in (b"train/loss", b"validation/psnr_pooled", b"samples", b"PNG"):
         assert tag in written
+
+
+WANDB = '''
+"""A stand-in for the package wandb that writes down what it is told."""
+import json, types
+config = types.SimpleNamespace(update=lambda values, **_: note("config", sorted(values)))
+def note(kind, what):
+    with open(PATH, "a") as file:
+        file.write(json.dumps([kind, what]) + chr(10))
+class Image:
+    def __init__(self, pixels): self.shape = pixels.shape
+class Run:
+    def log(self, values, step):
+        pictures = values.pop("samples", [])
+        note("log", values)
+        note("pictures", [image.shape for image in pictures])
+    def finish(self): note("finish", None)
+def init(project, **_):
+    note("init", project)
+    return Run()
+'''
+
+
+def test_wandb_gets_losses_metrics_and_samples(images: Path, tmp_path: Path):
+    (tmp_path / "wandb.py").write_text(WANDB.replace("PATH", repr(str(tmp_path / "notes"))))
+    (tmp_path / "wandb-1.dist-info").mkdir()
+    (tmp_path / "wandb-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: wandb\nVersion: 1\n")
+    train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "wandb", PYTHONPATH=str(tmp_path))
+    notes = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert notes[0] == ["init", "colorgan"]
+    assert notes[-1] == ["finish", None]
+    logged = {name for kind, values in notes if kind == "log" for name in values}
+    assert {"train/loss", "validation/psnr_pooled"} <= logged
+    assert [shape[-1] for kind, shapes in notes if kind == "pictures" for shape in shapes] == [3]
+
+
+@pytest.mark.parametrize("package", ["accelerate", "datasets"])
+@pytest.mark.parametrize("script", ["unet", "cgan", "classifier", "nogan"])
+def test_without_the_train_extra_a_script_names_it(script: str, package: str):
+    code = (
+        f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_path('train/{script}.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    wanted = f'Training needs the package {package}: install it with pip install "colorgan[train]".\n'
+    assert done.stderr == wanted
 
 
 # stopping and resuming
@@ -276,7 +337,7 @@ def test_a_killed_run_resumes_bit_for_bit_in_mid_epoch(images: Path, tmp_path: P
     printed = train("cgan", tmp_path / "killed", images, *options, "--resume_from_checkpoint", "latest")
     assert f"Resumed from {states[-1]}" in printed
     record = json.loads((tmp_path / "killed" / "training.json").read_text())
-    assert [figures["step"] for figures in record["validation"]] == [4, 8, 12, 16, 17]  # those from before as well
+    assert [metrics["step"] for metrics in record["validation"]] == [4, 8, 12, 16, 17]  # those from before as well
     assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "killed/model.safetensors")
     for whole in state_files(tmp_path / "whole/checkpoint-000017"):
         assert same_weights(whole, tmp_path / "killed/checkpoint-000017" / whole.name)
@@ -290,6 +351,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
         text=True, start_new_session=True,
     ) as process:  # fmt: skip
         printed = ""
+        assert process.stdout is not None
         while not re.search(r"\b[5-9]/", printed):
             printed += process.stdout.read(1)
             assert process.poll() is None, printed
@@ -303,13 +365,13 @@ def test_ctrl_c_leaves_a_usable_checkpoint(images: Path, tmp_path: Path):
 
 def test_the_second_ctrl_c_stops_at_once():
     said: list[str] = []
-    stop, before = Stop(SimpleNamespace(num_processes=1), said.append), signal.getsignal(signal.SIGINT)
+    stop, before = Stop(Accelerator(cpu=True), said.append), signal.getsignal(signal.SIGINT)
     with stop.on_signals():
         os.kill(os.getpid(), signal.SIGINT)
-        assert said == ["Stopping after this step; once more to stop at once."]
-        assert not stop
+        assert said == ["Stopping after this step; press Ctrl-C again to stop at once."]
+        assert not stop.interrupted
         stop.agree(ask=False)
-        assert (stop.interrupted, stop.ended) == (True, False)
+        assert stop.interrupted
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGINT) is before
@@ -340,40 +402,117 @@ def test_a_stopped_joint_stage_keeps_the_same_step(images: Path, tmp_path: Path)
     options = ["--stage", "joint", "--generator", "unet", "--critic", tmp_path / "critic", "--seed", 1]
     options += ["--joint_learning_rate", "1", "--max_train_steps", 6, "--validation_steps", 2]
     train("nogan", tmp_path / "whole", images, *options, "--checkpointing_steps", 5)
-    kept = json.loads((tmp_path / "whole" / "training.json").read_text())["figures"]["step"]
+    kept = json.loads((tmp_path / "whole" / "training.json").read_text())["metrics"]["step"]
     state = tmp_path / "whole" / "joint" / "checkpoint-000005"
     train("nogan", tmp_path / "resumed", images, *options, "--resume_from_checkpoint", state)  # no folder but this
     assert kept < 5  # at this rate the network is soon ruined, and nothing changes any more
     assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "resumed/model.safetensors")
 
 
-def test_a_critic_that_had_won_when_it_was_killed_ends_where_it_would_have(images: Path, tmp_path: Path):
+def test_a_critic_that_has_won_in_its_history_is_finished(images: Path, tmp_path: Path):
     options = ["--stage", "critic", "--generator", "unet", "--critic_accuracy", 0, "--critic_steps", 9]
-    options += ["--validation_steps", 2, "--checkpointing_steps", 2, "--discriminator_width", 8]
+    options += ["--validation_steps", 2, "--checkpointing_steps", 1, "--discriminator_width", 8]
     train("nogan", tmp_path / "whole", images, *options)
-    for step in (2, 3):  # it has won, and it has made the step after that
+    assert json.loads((tmp_path / "whole/critic/training.json").read_text())["steps"] == 2  # its first validation
+    for step in (1, 2):  # it has not won yet, and it has won
         state = ["--resume_from_checkpoint", tmp_path / "whole" / "critic" / f"checkpoint-{step:06d}"]
         train("nogan", tmp_path / str(step), images, *options, *state)
+        record = json.loads((tmp_path / str(step) / "critic" / "training.json").read_text())
+        assert [metrics["step"] for metrics in record["validation"]] == [2]
         weights = "critic/model.safetensors"
         assert same_weights(tmp_path / "whole" / weights, tmp_path / str(step) / weights)
 
 
-def test_the_learning_rates_rise_and_fall_as_a_cosine():
-    rates = {"generator": 1.0, "critic": 0.5}
-    optimizers = [torch.optim.SGD([torch.zeros(1, requires_grad=True)], rate) for rate in rates.values()]
-    plan = SimpleNamespace(config=TrainingConfig(lr_warmup_steps=3), max_steps=103, _optimizers=optimizers)
-    for step, factor in ((0, 1 / 4), (2, 3 / 4), (3, 1), (53, 0.5), (102, 0.00025)):
-        plan.step = step
-        Run._set_learning_rate(plan)
-        seen = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-        assert seen == pytest.approx([rate * factor for rate in rates.values()], rel=0.02)
+@pytest.mark.parametrize(
+    ("scheduler", "factors"),
+    [
+        ("cosine", {0: 1 / 4, 2: 3 / 4, 3: 1, 28: 0.85355, 53: 0.5, 103: 0}),
+        ("linear", {0: 1 / 4, 2: 3 / 4, 3: 1, 28: 0.75, 53: 0.5, 103: 0}),
+        ("constant", {0: 1 / 4, 2: 3 / 4, 3: 1, 28: 1, 53: 1, 102: 1}),
+    ],
+)
+def test_the_learning_rate_rises_and_then_obeys_its_schedule(scheduler: Any, factors: dict[int, float]):
+    config = TrainingConfig(lr_warmup_steps=3, lr_scheduler=scheduler)
+    seen = {step: learning_rate_factor(config, step, 103) for step in factors}
+    assert seen == pytest.approx(factors, abs=1e-5)
+    assert learning_rate_factor(TrainingConfig(lr_warmup_steps=50), 10, 100) == 1  # a tenth of all steps at most
+
+
+def test_every_optimizer_has_its_own_rate(images: Path, tmp_path: Path):
+    options = ["--learning_rate", "4e-3", "--discriminator_learning_rate", "1e-3", "--lr_warmup_steps", 0]
+    train("cgan", tmp_path, images, *options, "--max_train_steps", 4)
+    rates = [torch.load(tmp_path / "checkpoint-000004" / name)["param_groups"][0]["lr"] for name in OPTIMIZERS]
+    last = learning_rate_factor(TrainingConfig(lr_warmup_steps=0), 3, 4)
+    assert rates == pytest.approx([4e-3 * last, 1e-3 * last])
+
+
+def test_the_defaults_of_adam_are_those_of_each_recipe():
+    generator = Generator(width=8)
+    expected = {
+        UNET["UNetConfig"]: ((0.9, 0.99), 0.01),
+        CGAN["CGANConfig"]: ((0.5, 0.99), 0.0),
+        CLASSIFIER["ClassifierConfig"]: ((0.9, 0.999), 0.05),
+        NOGAN["NoGANConfig"]: ((0.9, 0.99), 0.01),
+    }
+    for config, values in expected.items():
+        group = new_optimizer(config(), generator, 1e-3).param_groups[0]
+        assert (group["betas"], group["weight_decay"]) == values
+    pix2pix = parse_config(CGAN["CGANConfig"], CGAN["PRESETS"], None, ["--preset", "pix2pix"])
+    assert new_optimizer(pix2pix, generator, 1e-3).param_groups[0]["betas"] == (0.5, 0.999)
+
+
+def test_the_stages_of_nogan_have_their_own_adam(images: Path, tmp_path: Path):
+    options = ["--discriminator_width", 8, "--max_train_steps", 1, "--adversarial_adam_weight_decay", "0.3"]
+    train("nogan", tmp_path, images, *options)
+    seen = {}
+    for stage in ("generator", "critic", "joint"):
+        group = torch.load(tmp_path / stage / "checkpoint-000001" / "optimizer.bin")["param_groups"][0]
+        seen[stage] = (*group["betas"], group["weight_decay"])
+    assert seen == {"generator": (0.9, 0.99, 0.01), "critic": (0.5, 0.99, 0.3), "joint": (0.5, 0.99, 0.3)}
+
+
+def test_gradients_are_limited_in_their_norm(images: Path, tmp_path: Path):
+    """Adam's first average of the gradient is 0.1 times the gradient, so its norm shows the gradient's."""
+    common = ["--max_train_steps", 1, "--gradient_accumulation_steps", 2, "--mixed_precision", "no"]
+
+    def norm(name: str, *options: object) -> float:
+        train("unet", tmp_path / name, images, *common, *options)
+        state = torch.load(tmp_path / name / "checkpoint-000001" / "optimizer.bin")["state"]
+        return torch.stack([moment["exp_avg"].norm() for moment in state.values()]).norm().item() / 0.1
+
+    free = norm("free")
+    assert norm("limited", "--max_grad_norm", free / 4) == pytest.approx(free / 4, rel=1e-3)
+    assert norm("wide", "--max_grad_norm", free * 2) == pytest.approx(free, rel=1e-6)
+
+
+def test_fewer_training_images_leave_the_validation_images_as_they_are(images: Path):
+    splits = [load_split_images(TrainingConfig(dataset_name=str(images), max_train_samples=n)) for n in (None, 20, 999)]
+    (everything, validation, _), (some, same, _), (all_again, _, _) = splits
+    assert [len(everything), len(some), len(all_again)] == [108, 20, 108]
+    assert torch.equal(validation.images, same.images)
+    known = {image.numpy().tobytes() for image in everything.images}
+    assert {image.numpy().tobytes() for image in some.images} < known
+    assert some.labels is not None
+    assert set(some.labels.tolist()) == {0, 1}  # chosen at random: a folder is sorted by its classes
+
+
+def test_accelerates_gradient_accumulation_is_counted(images: Path, tmp_path: Path):
+    """Accelerate prefers its environment variable: four batches make a step, and every batch is used once."""
+    options = ["--num_train_epochs", 1, "--checkpointing_steps", 1]
+    by_environment = train("unet", tmp_path / "a", images, *options, ACCELERATE_GRADIENT_ACCUMULATION_STEPS="4")
+    assert "3 steps of 4 x 1 x 8" in by_environment  # 13 batches of 8 are an epoch
+    record = json.loads((tmp_path / "a" / "training.json").read_text())
+    assert record["steps"] == 3
+    assert record["config"]["gradient_accumulation_steps"] == 4
+    train("unet", tmp_path / "b", images, *options, "--gradient_accumulation_steps", 4)
+    assert same_weights(tmp_path / "a/model.safetensors", tmp_path / "b/model.safetensors")
 
 
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        ("unet", ["--weight_decay 10"]),
-        ("cgan", ["--lambda_l1 100", "--discriminator_learning_rate 1e-6", "--beta2 0.9"]),
+        ("unet", ["--adam_weight_decay 10", "--adam_beta1 0.1", "--lr_scheduler constant", "--max_train_samples 30"]),
+        ("cgan", ["--lambda_l1 100", "--discriminator_learning_rate 1e-6", "--adam_beta2 0.9"]),
         ("classifier", ["--label_smoothing 0.9"]),
     ],
 )
@@ -386,7 +525,7 @@ def test_a_recipe_does_what_it_is_told(images: Path, tmp_path: Path, script: str
 
 def test_gradients_accumulate_for_both_networks(images: Path, tmp_path: Path):
     train("cgan", tmp_path / "run", images, "--max_train_steps", 3, "--gradient_accumulation_steps", 2)
-    for name in ("optimizer.bin", "optimizer_1.bin"):
+    for name in OPTIMIZERS:
         state = torch.load(tmp_path / "run" / "checkpoint-000003" / name)["state"]
         assert {int(parameter["step"]) for parameter in state.values()} == {3}
 
@@ -440,18 +579,32 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "name that --stage as well" in refusal("nogan", *here, "--resume_from_checkpoint", tmp_path)
     assert "--resolution must be at least 16, not 8." in refusal("unet", *here, "--resolution", 8)
     assert "--learning_rate must be more than 0" in refusal("unet", *here, "--learning_rate", "0")
+    assert "--adam_beta1 must be at least 0 and less than 1, not 1.0." in refusal("cgan", *here, "--adam_beta1", 1)
+    assert "--adam_beta2 must be at least 0 and less than 1, not -0.1." in refusal("unet", *here, "--adam_beta2", -0.1)
+    assert "--adam_weight_decay must be at least 0, not -1.0" in refusal("unet", *here, "--adam_weight_decay", -1)
+    assert "--max_grad_norm must be at least 0, not nan." in refusal("nogan", *here, "--max_grad_norm", "nan")
+    assert "--max_train_samples must be at least 1, not 0." in refusal("unet", *here, "--max_train_samples", 0)
+    assert "batch_size of at most 5" in refusal("unet", *here, "--max_train_samples", 5)
+    assert "invalid choice: 'cyclic'" in refusal("unet", *here, "--lr_scheduler", "cyclic")
+    assert "fp16 mixed precision requires a GPU" in refusal("unet", *here, "--mixed_precision", "fp16")
+    if find_spec("wandb") is None:
+        assert "wandb needs a package: pip install wandb." in refusal("unet", *here, "--report_to", "wandb")
     assert "--seed must be at least 0 and less than 4294967296, not -1." in refusal("unet", *here, "--seed", "-1")
     assert "--ema_decay must be at least 0 and less than 1, not 1.5." in refusal("unet", *here, "--ema_decay", "1.5")
     assert "--lambda_l1 must be at least 0, not nan." in refusal("cgan", *here, "--lambda_l1", "nan")
     assert "--train_batch_size must be at least 2" in refusal(
         "unet", *here, "--resolution", 16, "--train_batch_size", 1
     )
-    assert "tells 10 classes apart, and what is" in refusal("classifier", *here, "--teacher", "classifier")
+    assert "distinguishes 10 classes, but the classifier to train" in refusal(
+        "classifier", *here, "--teacher", "classifier"
+    )
     Classifier(1, 8).save_pretrained(tmp_path / "one")
-    assert "1 classes apart, and the images have 2" in refusal("classifier", *here, "--classifier", tmp_path / "one")
+    assert "distinguishes 1 classes, but the images have 2" in refusal(
+        "classifier", *here, "--classifier", tmp_path / "one"
+    )
     assert "--stage all has no use for it" in refusal("nogan", *here, "--critic", "critic")
     (tmp_path / "file").touch()
-    assert "file cannot be made: File exists." in refusal("unet", *here, "--output_dir", tmp_path / "file")
+    assert "file cannot be created: File exists." in refusal("unet", *here, "--output_dir", tmp_path / "file")
     for step in (7, 1_000_000):
         (tmp_path / "run" / f"checkpoint-{step:06d}").mkdir(parents=True)
     for state in ([], ["--resume_from_checkpoint", tmp_path / "run" / "checkpoint-000007"]):  # the later would be lost

@@ -1,4 +1,4 @@
-"""Run a training script under torchrun and note, in each process, the weights after and the batch of every step.
+"""Run a training script under torchrun, and write down the batch and the weights of every step in each process.
 
 torchrun tests/two_processes.py FOLDER train/cgan.py OPTIONS
 """
@@ -28,11 +28,10 @@ class WatchedBatches(Batches):
 
 class WatchedRun(training.Run):
     def end_step(self, **losses: torch.Tensor):
-        figures = super().end_step(**losses)
+        super().end_step(**losses)
         seen["weights"].append(digest(*(t for module in self._modules for t in module.state_dict().values())))
         name = f"process-{self.accelerator.process_index}-of-{self.accelerator.num_processes}.json"
         (folder / name).write_text(json.dumps(seen))
-        return figures
 
 
 seen: dict[str, list[str]] = {"weights": [], "batches": []}

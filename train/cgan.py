@@ -1,30 +1,31 @@
-"""Train the conditional DCGAN: a generator that must please a discriminator and stay near the truth.
+"""Train the conditional DCGAN: a generator with an adversarial loss and an L1 loss.
 
     accelerate launch train/cgan.py --output_dir runs/cgan
 
-The discriminator sees lightness and colour together, so it can say "grass is not that brown"; the L1 term keeps the
-colours where they belong. A small weight on L1 gives vivid pictures, a large one (100 in the pix2pix recipe) pale ones.
-A GAN that began from a regression (`--generator runs/unet`) errs less when its weights are moved back part of the way
-(`--colorfulness 0.75`).
+The discriminator sees lightness and chroma together, so it can learn which colours are plausible for which things.
+The L1 loss keeps the colours near the truth: with a small weight the pictures are vivid, with a large one (100 in the
+pix2pix recipe) pale. A GAN that was trained from a U-Net (`--generator runs/unet`) has smaller errors if its weights
+then move back part of the way to those of the U-Net (`--colorfulness 0.75`).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 
 from colorgan.color import lightness_and_chroma
 from colorgan.losses import discriminator_loss, generator_loss
 from colorgan.models import Discriminator, new_generator
 from colorgan.training.config import TrainingConfig, option, parse_config
+from colorgan.training.interpolation import finish_at_colorfulness
 from colorgan.training.launch import run_script
+from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Run
 
 PRESETS = {
     "default": {},
-    # Nazeri et al. 2018: BatchNorm everywhere, cross-entropy, Adam(0.5, 0.999), a hundred times L1
+    # Nazeri et al. 2018: BatchNorm in both networks, cross-entropy, Adam(0.5, 0.999), L1 with a weight of 100
     "pix2pix": {
         "architecture": "pix2pix",
         "width": 64,
@@ -32,8 +33,8 @@ PRESETS = {
         "discriminator_width": 64,
         "adversarial_loss": "bce",
         "lambda_l1": 100.0,
-        "beta1": 0.5,
-        "beta2": 0.999,
+        "adam_beta1": 0.5,
+        "adam_beta2": 0.999,
         "learning_rate": 2e-4,
         "discriminator_learning_rate": 2e-4,
         "train_batch_size": 64,
@@ -43,26 +44,29 @@ PRESETS = {
 
 @dataclass
 class CGANConfig(TrainingConfig):
-    output_dir: Path = option(Path("runs/cgan"), "folder for the checkpoint, samples and training states")
-    architecture: Literal["residual", "pix2pix"] = option("residual", "shape of the generator")
-    width: int = option(48, "channels of its first stage")
-    generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
-    discriminator_architecture: Literal["spectral", "pix2pix"] = option("spectral", "shape of the discriminator")
-    discriminator_width: int = option(32, "channels of its first stage")
-    adversarial_loss: Literal["hinge", "bce"] = option("hinge", "what the two play for")
-    lambda_l1: float = option(15.0, "weight of the L1 term beside the adversarial one")
+    output_dir: Path = option(Path("runs/cgan"), "folder for the checkpoint, the sample pictures and the states")
+    architecture: Literal["residual", "pix2pix"] = option("residual", "architecture of the generator")
+    width: int = option(48, "channels of the first stage of the generator")
+    generator: str | None = option(None, "checkpoint of the generator to start from; default: random weights")
+    discriminator_architecture: Literal["spectral", "pix2pix"] = option("spectral", "architecture of the discriminator")
+    discriminator_width: int = option(32, "channels of the first stage of the discriminator")
+    adversarial_loss: Literal["hinge", "bce"] = option("hinge", "adversarial loss")
+    lambda_l1: float = option(15.0, "weight of the L1 loss relative to the adversarial loss")
     learning_rate: float = option(5e-4, "peak learning rate of the generator")
     discriminator_learning_rate: float = option(5e-4, "peak learning rate of the discriminator")
-    beta1: float = option(0.5, "of both Adam optimizers", below=1)
-    beta2: float = option(0.99, "of both Adam optimizers", below=1)
+    adam_beta1: float = option(0.5, "decay rate of Adam's average of the gradient, for both networks", below=1)
+    adam_weight_decay: float = option(0.0, "weight decay of both networks, as in AdamW")
     colorfulness: float | None = option(
-        None, "share of the truth's that is enough: weights move back towards --generator's as far as that allows"
+        None,
+        "after training, move the weights towards --generator until colours are this strong, relative to the truth",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.colorfulness is not None and not self.generator:
-            raise ValueError("--colorfulness moves weights back towards those of --generator: name that checkpoint.")
+            raise ValueError(
+                "--colorfulness moves the weights back towards those of --generator: name that checkpoint."
+            )
 
 
 def main(config: CGANConfig) -> None:
@@ -72,9 +76,8 @@ def main(config: CGANConfig) -> None:
     generator = new_generator(config.generator, config.architecture, config.width)
     discriminator = Discriminator(config.discriminator_architecture, config.discriminator_width)
     average = run.average(generator)
-    betas = (config.beta1, config.beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), config.learning_rate, betas, fused=True)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), config.discriminator_learning_rate, betas, fused=True)
+    optimizer_g = new_optimizer(config, generator, config.learning_rate)
+    optimizer_d = new_optimizer(config, discriminator, config.discriminator_learning_rate)
     generator, discriminator, optimizer_g, optimizer_d = run.prepare(generator, discriminator, optimizer_g, optimizer_d)
 
     generator.train()
@@ -84,24 +87,20 @@ def main(config: CGANConfig) -> None:
         with run.accelerator.accumulate(generator, discriminator):
             generated = generator(lightness)
 
-            # the discriminator learns to tell true colours from generated ones
+            # the discriminator learns to distinguish true colours from generated ones
             real_logits = discriminator(lightness, chroma)
             generated_logits = discriminator(lightness, generated.detach())
             loss_d = discriminator_loss(config.adversarial_loss, real_logits, generated_logits)
-            run.accelerator.backward(loss_d)
-            optimizer_d.step()
-            optimizer_d.zero_grad()
+            run.update(optimizer_d, loss_d)
 
-            # the generator learns to be taken for true, and to stay near the truth
+            # the generator learns to make colours that the discriminator takes for true, and that are near the truth
             with run.frozen(discriminator) as judge:
                 loss_adversarial = generator_loss(config.adversarial_loss, judge(lightness, generated))
             loss_l1 = F.l1_loss(generated, chroma)
-            run.accelerator.backward(loss_adversarial + config.lambda_l1 * loss_l1)
-            optimizer_g.step()
-            optimizer_g.zero_grad()
+            run.update(optimizer_g, loss_adversarial + config.lambda_l1 * loss_l1)
         run.end_step(discriminator=loss_d, adversarial=loss_adversarial, l1=loss_l1)
 
-    run.finish(average, run.interpolate(average, config.generator, config.colorfulness))
+    finish_at_colorfulness(run, average, config.generator, config.colorfulness)
 
 
 if __name__ == "__main__":

@@ -1,145 +1,104 @@
-"""Train NoGAN: as much of a GAN's training as possible without the GAN (Antic 2019, DeOldify).
+"""Train NoGAN: as much of a GAN's training as possible without adversarial training (Antic 2019, DeOldify).
 
     accelerate launch train/nogan.py --output_dir runs/nogan
 
-1. The generator alone, with a pixel and a feature loss: right, but pale.
-2. The critic alone, telling the first generator's colours from true ones, until it wins.
-3. Both together, for a short while. Quality rises, then falls: validation says where, and the best step is kept.
+1. The generator alone, with a pixel loss and a feature loss: its colours are right on average, and pale.
+2. The critic alone: it learns to distinguish the colours of this generator from true ones, until it wins.
+3. Both together for a short time. The quality rises and then falls; the step that is best in validation is kept.
 """
 
-import json
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from colorgan.cards import write_training_card
 from colorgan.color import lightness_and_chroma
 from colorgan.data import ImageSet
 from colorgan.evaluation.evaluate import colorize_all
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss
 from colorgan.models import Classifier, Discriminator, Generator, new_generator
-from colorgan.training.checkpoints import is_finished, last_state
 from colorgan.training.config import TrainingConfig, option, parse_config
-from colorgan.training.launch import process, publish, run_script
-from colorgan.training.run import Run
+from colorgan.training.interpolation import finish_at_colorfulness
+from colorgan.training.launch import run_script
+from colorgan.training.optimization import new_optimizer
+from colorgan.training.run import Metrics, Run
+from colorgan.training.stages import finish_stages, resume_stage, stage_config
 
 
 @dataclass
 class NoGANConfig(TrainingConfig):
+    """The options without a stage's name, such as --learning_rate, are those of stage 1 where the others differ."""
+
     output_dir: Path = option(Path("runs/nogan"), "folder for the checkpoint and one folder for each stage")
     stage: Literal["all", "generator", "critic", "joint"] = option("all", "which stage to run")
-    generator: str | None = option(None, "checkpoint the first stage that is run begins from")
-    critic: str | None = option(None, "checkpoint the joint stage begins from, when that is run alone")
-    classifier: str = option("classifier", "checkpoint whose features the first stage compares")
-    architecture: Literal["residual", "pix2pix"] = option("residual", "shape of the generator")
-    width: int = option(48, "channels of the generator's first stage")
-    discriminator_width: int = option(32, "channels of the critic's first stage")
-    lambda_feature: float = option(0.1, "weight of the feature loss beside L1")
-    lambda_l1: float = option(10.0, "weight of L1 and the feature loss beside the adversarial one in the joint stage")
-    # stage 1 obeys --num_train_epochs and --learning_rate
-    critic_steps: int = option(1500, "most optimizer steps of stage 2")
-    critic_accuracy: float = option(95.0, "per cent on validation images at which the critic has won")
+    generator: str | None = option(None, "checkpoint from which the first stage that is run starts")
+    critic: str | None = option(None, "checkpoint from which the joint stage starts, if it is run alone")
+    classifier: str = option("classifier", "checkpoint whose features the feature loss compares")
+    architecture: Literal["residual", "pix2pix"] = option("residual", "architecture of the generator")
+    width: int = option(48, "channels of the first stage of the generator")
+    discriminator_width: int = option(32, "channels of the first stage of the critic")
+    lambda_feature: float = option(0.1, "weight of the feature loss relative to L1")
+    lambda_l1: float = option(10.0, "weight of L1 and feature loss relative to the adversarial loss, in stage 3")
+    critic_steps: int = option(1500, "maximum number of optimizer steps of stage 2")
+    critic_accuracy: float = option(95.0, "accuracy on validation images, in per cent, at which the critic has won")
     critic_learning_rate: float = option(5e-4, "peak learning rate of stage 2")
-    joint_steps: int = option(1500, "optimizer steps of stage 3")
+    joint_steps: int = option(1500, "number of optimizer steps of stage 3")
     joint_learning_rate: float = option(2e-4, "peak learning rate of stage 3")
-    critic_threshold: float = option(1.4, "stage 3 heeds the critic only while its loss is below this (guessing: 1.39)")
+    adversarial_adam_beta1: float = option(0.5, "--adam_beta1 of stages 2 and 3", below=1)
+    adversarial_adam_weight_decay: float = option(0.0, "--adam_weight_decay of stages 2 and 3")
+    critic_threshold: float = option(1.4, "stage 3 uses the adversarial loss only below this loss of the critic")
     colorfulness: float | None = option(
-        None, "share of the truth's that is enough: weights move back towards stage 1's as far as that allows"
+        None, "after stage 3, move the weights towards stage 1 until colours are this strong, relative to the truth"
     )
-    validation_steps: int = option(250, "optimizer steps between validations, one of which the joint stage keeps")
+    validation_steps: int = option(250, "optimizer steps between validations")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.stage == "all" and self.resume_from_checkpoint not in (None, "latest"):
             raise ValueError("A training state is of one stage: name that --stage as well, or resume from 'latest'.")
         if self.critic and self.stage != "joint":
-            raise ValueError(f"--critic is what --stage joint begins from: --stage {self.stage} has no use for it.")
+            raise ValueError(f"--critic is where --stage joint starts: --stage {self.stage} has no use for it.")
         if self.push_to_hub and self.stage not in ("all", "joint"):
             raise ValueError(f"--push_to_hub publishes the result of the joint stage, not of --stage {self.stage}.")
 
 
 def main(config: NoGANConfig) -> None:
-    folders = {stage: config.output_dir / stage for stage in ("generator", "critic", "joint")}
-    for stage in folders if config.stage == "all" else (config.stage,):
-        more = stage == "joint" and last_state(folders[stage])  # it may have more steps now, or less colour
-        if config.resume_from_checkpoint == "latest" and is_finished(folders[stage]) and not more:
-            if process().is_main_process:
-                print(f"The {stage} stage was finished before.")
+    """Train one stage after the other; each starts from the checkpoints of the stages before it."""
+    alone = config.stage != "all"
+    start = config.generator if alone and config.generator else str(config.output_dir / "generator")
+    critic = config.critic or str(config.output_dir / "critic")
+    adam = {"adam_beta1": config.adversarial_adam_beta1, "adam_weight_decay": config.adversarial_adam_weight_decay}
+    # the critic has no moving average: the average of a spectral norm's singular vectors is no singular vector
+    critic_options = {"max_train_steps": config.critic_steps, "learning_rate": config.critic_learning_rate}
+    joint_options = {"max_train_steps": config.joint_steps, "learning_rate": config.joint_learning_rate}
+    stages = {"generator": {}, "critic": critic_options | adam | {"ema_decay": 0.0}, "joint": joint_options | adam}
+    for stage in (config.stage,) if alone else stages:
+        options = resume_stage(stage_config(config, stage, **stages[stage]), alone, again=stage == "joint")
+        if options is None:
             continue
         if stage == "generator":
-            run = train_generator(stage_config(config, stage), config.generator)
+            run = train_generator(options, config.generator)
         elif stage == "critic":
-            run = train_critic(stage_config(config, stage), first_generator(config))
+            run = train_critic(options, start)
         else:
-            run = train_jointly(
-                stage_config(config, stage), first_generator(config), config.critic or str(folders["critic"])
-            )
+            run = train_jointly(options, start, critic)
         if run.stop.interrupted:
             return
-    if config.stage in ("all", "joint") and process().is_main_process:
-        collect(config, folders)
-        if config.push_to_hub:
-            publish(config)
-
-
-def stage_config(config: NoGANConfig, stage: str) -> NoGANConfig:
-    """The options of one stage: a folder of its own, and for the stages that count in steps their number."""
-    folder = config.output_dir / stage
-    steps, rate, ema_decay = {
-        "generator": (config.max_train_steps, config.learning_rate, config.ema_decay),
-        # no average: the mean of a spectral norm's singular vectors is no singular vector
-        "critic": (config.critic_steps, config.critic_learning_rate, 0.0),
-        "joint": (config.joint_steps, config.joint_learning_rate, config.ema_decay),
-    }[stage]
-    if steps and config.max_train_steps:
-        steps = min(steps, config.max_train_steps)
-    resume = config.resume_from_checkpoint
-    if config.stage == "all" and resume == "latest" and not last_state(folder):
-        resume = None  # stopped in an earlier stage
-    return replace(
-        config,
-        output_dir=folder,
-        max_train_steps=steps,
-        learning_rate=rate,
-        ema_decay=ema_decay,
-        resume_from_checkpoint=resume,
-        push_to_hub=False,
-    )
-
-
-def collect(config: NoGANConfig, folders: dict[str, Path]) -> None:
-    """The joint stage's checkpoint is the result; its record counts the time of all stages that lie beside it."""
-    for file in ("config.json", "model.safetensors", "sample.png"):
-        if (folders["joint"] / file).is_file():
-            shutil.copy(folders["joint"] / file, config.output_dir / file)
-    records = {
-        stage: json.loads(path.read_text()) for stage, f in folders.items() if (path := f / "training.json").exists()
-    }
-    record = records["joint"] | {"seconds": sum(r["seconds"] for r in records.values())}
-    (config.output_dir / "training.json").write_text(json.dumps(record | {"stages": records}, indent=2) + "\n")
-    write_training_card(config.output_dir, record)
-
-
-def first_generator(config: NoGANConfig) -> str:
-    """What stages 2 and 3 begin from: stage 1's result, unless that stage is not run and another one is named."""
-    if config.stage != "all" and config.generator:
-        return config.generator
-    return str(config.output_dir / "generator")
+    if config.stage in ("all", "joint"):
+        finish_stages(config, stages, "joint")
 
 
 def train_generator(config: NoGANConfig, start: str | None) -> Run:
-    """Stage 1: L1 on chroma, and on the features a classifier sees in it."""
+    """Stage 1: L1 on the chroma, and on the features that a classifier computes from it."""
     run = Run(config)
     batches = run.load_data()
     generator = new_generator(start, config.architecture, config.width)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
-    optimizer = torch.optim.AdamW(generator.parameters(), config.learning_rate, betas=(0.9, 0.99), fused=True)
+    optimizer = new_optimizer(config, generator, config.learning_rate)
     generator, optimizer = run.prepare(generator, optimizer)
 
     generator.train()
@@ -150,72 +109,62 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
             loss_l1 = F.l1_loss(predicted, chroma)
             with run.accelerator.autocast():
                 loss_feature = feature_loss(classifier, lightness, predicted, chroma)
-            run.accelerator.backward(loss_l1 + config.lambda_feature * loss_feature)
-            optimizer.step()
-            optimizer.zero_grad()
+            run.update(optimizer, loss_l1 + config.lambda_feature * loss_feature)
         run.end_step(l1=loss_l1, feature=loss_feature)
     run.finish(average)
     return run
 
 
 def train_critic(config: NoGANConfig, start: str) -> Run:
-    """Stage 2: the generator's colours are made once, and a binary classifier learns to tell them from true ones."""
+    """Stage 2: the generator colours all images once, and a binary classifier learns to tell them from the true ones.
 
-    @torch.no_grad()  # of telling the validation images from what stage 1 made of them, which is made below
-    def accuracy(critic: nn.Module, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+    A critic that has won in its history is finished: one of its validations has reached `--critic_accuracy`.
+    """
+
+    @torch.no_grad()
+    def accuracy(critic: Discriminator, validation: ImageSet) -> tuple[Metrics, dict[str, Tensor]]:
         right = 0
         for truth, generated in zip(validation.images.split(500), validation_generated.split(500), strict=True):
             right += (critic(*lightness_and_chroma(truth.float() / 255)).mean((1, 2, 3)) > 0).sum().item()
             right += (critic(*lightness_and_chroma(generated.float() / 255)).mean((1, 2, 3)) <= 0).sum().item()
         return {"accuracy": 50 * right / len(validation)}, {}
 
-    run = Run(config, evaluate=accuracy)
+    run = Run(config, accuracy)
     batches = run.load_data()
     generator = Generator.from_pretrained(start)
     training_generated = colorize_all(generator, batches.images.images)
     validation_generated = colorize_all(generator, run.validation.images)
-    batches.images.images = torch.cat([batches.images.images, training_generated], dim=1)  # truth and output together
+    batches.images.images = torch.cat([batches.images.images, training_generated], dim=1)  # (N, 6, H, W)
 
     critic = Discriminator(width=config.discriminator_width)
     average = run.average(critic)
-    optimizer = torch.optim.Adam(critic.parameters(), config.critic_learning_rate, (0.5, 0.99), fused=True)
+    optimizer = new_optimizer(config, critic, config.learning_rate)
     critic, optimizer = run.prepare(critic, optimizer)
 
-    def won(figures: dict[str, float] | None) -> bool:
-        regular = figures and figures["step"] % config.validation_steps == 0  # not measured because it was stopped
-        return bool(regular) and figures["accuracy"] >= config.critic_accuracy
-
-    if victories := [figures["step"] for figures in run.history if won(figures)]:  # it was killed or stopped meanwhile
-        run.stop.early()
-        every = config.logging_steps if run.accelerator.num_processes > 1 else 1  # steps between agreements
-        if run.step // every > victories[0] // every:  # its last step is done
-            run.stop.agree(ask=True)
     critic.train()
-    for pair, _ in run.steps(batches):
+    for pair, _ in run.steps(batches, until=lambda metrics: metrics["accuracy"] >= config.critic_accuracy):
         truth, generated = pair.chunk(2, dim=1)
         with run.accelerator.accumulate(critic):
             real_logits = critic(*lightness_and_chroma(truth))
             generated_logits = critic(*lightness_and_chroma(generated))
             loss = discriminator_loss("bce", real_logits, generated_logits)
-            run.accelerator.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad()
-        if won(run.end_step(critic=loss)):
-            run.stop.early()
+            run.update(optimizer, loss)
+        run.end_step(critic=loss)
     run.finish(average)
     return run
 
 
 def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
-    """Stage 3: both together; the step with the smallest distance between the colours of outputs and truth is kept."""
+    """Stage 3: both together; the step whose colours are closest in distribution to the true ones is kept."""
     run = Run(config)
     batches = run.load_data()
     generator = Generator.from_pretrained(start)
     critic = Discriminator.from_pretrained(critic_start)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
-    average, best = run.average(generator), run.keep_best("fd_ab")
-    optimizer_g = torch.optim.Adam(generator.parameters(), config.joint_learning_rate, (0.5, 0.99), fused=True)
-    optimizer_c = torch.optim.Adam(critic.parameters(), config.joint_learning_rate, (0.5, 0.99), fused=True)
+    average = run.average(generator)
+    best = run.keep_best(average, "fd_ab")
+    optimizer_g = new_optimizer(config, generator, config.learning_rate)
+    optimizer_c = new_optimizer(config, critic, config.learning_rate)
     generator, critic, optimizer_g, optimizer_c = run.prepare(generator, critic, optimizer_g, optimizer_c)
 
     generator.train()
@@ -225,24 +174,19 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
         with run.accelerator.accumulate(generator, critic):
             generated = generator(lightness)
             loss_c = discriminator_loss("bce", critic(lightness, chroma), critic(lightness, generated.detach()))
-            run.accelerator.backward(loss_c)
-            optimizer_c.step()
-            optimizer_c.zero_grad()
+            run.update(optimizer_c, loss_c)
 
             with run.frozen(critic) as judge:
                 loss_adversarial = generator_loss("bce", judge(lightness, generated))
-            heeded = loss_c.detach() < config.critic_threshold  # a critic that was fooled must learn before it teaches
+            critic_is_good = loss_c.detach() < config.critic_threshold  # a worse one would teach the wrong colours
             loss_l1 = F.l1_loss(generated, chroma)
             with run.accelerator.autocast():
                 loss_feature = feature_loss(classifier, lightness, generated, chroma)
-            near = loss_l1 + config.lambda_feature * loss_feature
-            run.accelerator.backward(heeded * loss_adversarial + config.lambda_l1 * near)
-            optimizer_g.step()
-            optimizer_g.zero_grad()
+            loss_near = loss_l1 + config.lambda_feature * loss_feature
+            run.update(optimizer_g, critic_is_good * loss_adversarial + config.lambda_l1 * loss_near)
         run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
-    result = best if run.best else average  # stopped before it was validated, it has no best step yet
-    paler = run.interpolate(result, start, config.colorfulness, run.best and run.best["step"])
-    run.finish(result, paler or run.best)
+    result = best if run.best else average  # a run that was stopped before its first validation has no best step
+    finish_at_colorfulness(run, result, start, config.colorfulness, run.best)
     return run
 
 

@@ -2,7 +2,7 @@
 
     accelerate launch train/unet.py --output_dir runs/unet
 
-The mean of all plausible colours is what a squared error asks for, so the results are right on average and pale.
+A squared error is smallest for the mean of all plausible colours. The results are therefore right on average, and pale.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from colorgan.losses import RECONSTRUCTION
 from colorgan.models import Generator, new_generator
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.launch import run_script
+from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Run
 
 PRESETS = {
@@ -27,23 +28,30 @@ PRESETS = {
         "width": 64,
         "loss": "mse",
         "learning_rate": 2e-4,
-        "weight_decay": 0.0,
+        "adam_weight_decay": 0.0,
     },
     # the size of M4mbo's auto encoder (2023), on our lightness and chroma instead of mean grey and RGB
-    "m4mbo-ae": {"architecture": "classic", "width": 64, "loss": "mse", "learning_rate": 1e-3, "weight_decay": 0.0},
+    "m4mbo-ae": {
+        "architecture": "classic",
+        "width": 64,
+        "loss": "mse",
+        "learning_rate": 1e-3,
+        "adam_weight_decay": 0.0,
+    },
 }
 
 
 @dataclass
 class UNetConfig(TrainingConfig):
-    output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, samples and training states")
-    architecture: Literal["residual", "pix2pix", "classic"] = option("residual", "shape of the generator")
-    width: int = option(48, "channels of its first stage")
-    generator: str | None = option(None, "checkpoint to begin from, instead of random weights")
-    teachers: str | None = option(None, "checkpoints, separated by commas, whose mean prediction is half of the target")
-    loss: Literal["mse", "l1", "huber"] = option("mse", "error of the chroma")
-    augmentation: Literal["none", "shift"] = option("none", "of the training images, besides flips")
-    weight_decay: float = option(0.01, "of AdamW")
+    output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, the sample pictures and the states")
+    architecture: Literal["residual", "pix2pix", "classic"] = option("residual", "architecture of the generator")
+    width: int = option(48, "channels of the first stage of the generator")
+    generator: str | None = option(None, "checkpoint to start from; default: random weights")
+    teachers: str | None = option(
+        None, "checkpoints, separated by commas: the target is the mean of the truth and of their mean prediction"
+    )
+    loss: Literal["mse", "l1", "huber"] = option("mse", "loss function of the chroma")
+    augmentation: Literal["none", "shift"] = option("none", "augmentation of the training images besides flips")
 
 
 def main(config: UNetConfig) -> None:
@@ -55,22 +63,18 @@ def main(config: UNetConfig) -> None:
     teachers = [Generator.from_pretrained(name).to(run.device) for name in names if name]
     generator = new_generator(config.generator, config.architecture, config.width)
     average = run.average(generator)
-    optimizer = torch.optim.AdamW(
-        generator.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
-    )
+    optimizer = new_optimizer(config, generator, config.learning_rate)
     generator, optimizer = run.prepare(generator, optimizer)
 
     generator.train()
     for rgb, _ in run.steps(batches):
         lightness, chroma = lightness_and_chroma(shift(rgb) if config.augmentation == "shift" else rgb)
-        if teachers:  # networks that err differently agree on less noise than one truth has (Hinton et al. 2015)
+        if teachers:  # the mean of several networks has less noise than the truth (Hinton et al. 2015)
             with torch.no_grad(), run.accelerator.autocast():
                 chroma = (chroma + sum(teacher(lightness) for teacher in teachers) / len(teachers)) / 2
         with run.accelerator.accumulate(generator):
             loss = reconstruction(generator(lightness), chroma)
-            run.accelerator.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad()
+            run.update(optimizer, loss)
         run.end_step(loss=loss)
 
     run.finish(average)

@@ -1,19 +1,20 @@
-"""Options of the training scripts: dataclasses whose fields become command line flags of the same names."""
+"""Options of the training scripts: dataclasses whose fields become command line options of the same names."""
 
 import argparse
 import math
 import types
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Config = TypeVar("Config", bound="TrainingConfig")
 
 
-def option(default, help: str, least: float | None = None, below: float = math.inf, secret: bool = False):
-    """A dataclass field with a help text for the command line; a secret is never shown or recorded.
+def option(default: Any, help: str, least: float | None = None, below: float = math.inf, secret: bool = False) -> Any:
+    """A dataclass field with a help text for the command line. A secret option is never shown or recorded.
 
-    Numbers are from `least` to `below`, which is not allowed itself; `least` is 1 of whole numbers, or else 0.
+    The valid range of a number is [least, below). By default `least` is 1 for whole numbers and 0 for others.
     """
     return field(
         default=default, repr=not secret, metadata={"help": help, "least": least, "below": below, "secret": secret}
@@ -22,42 +23,57 @@ def option(default, help: str, least: float | None = None, below: float = math.i
 
 @dataclass
 class TrainingConfig:
-    """What every training script can be told. Flags have the names of the diffusers examples."""
+    """The options that all training scripts have. Their names are those of the diffusers examples.
+
+    Raises `ValueError` if an option is out of its range.
+    """
 
     # main
-    output_dir: Path = option(Path("runs/model"), "folder for the checkpoint, samples and training states")
-    preset: str = option("default", "a set of hyper-parameters; other flags override it")
+    output_dir: Path = option(Path("runs/model"), "folder for the checkpoint, the sample pictures and the states")
+    preset: str = option("default", "a named set of hyper-parameters; other options override it")
     dataset_name: str = option("uoft-cs/cifar10", "Hub id or folder of an image data set")
-    resolution: int = option(32, "side in pixels to which images are scaled and cropped", least=16)
-    validation_split: Literal["random", "hue"] = option("random", "how a tenth of the images is chosen for validation")
+    resolution: int = option(32, "height and width in pixels to which images are scaled and cropped", least=16)
+    validation_split: Literal["random", "hue"] = option(
+        "random", "how a tenth of the images is chosen for validation: at random, or every tenth image sorted by hue"
+    )
+    max_train_samples: int | None = option(None, "use only this many of the training images, chosen at random")
     # hyper-parameters
     train_batch_size: int = option(128, "images per process and forward pass")
     gradient_accumulation_steps: int = option(1, "forward passes per optimizer step")
     num_train_epochs: int = option(20, "passes over the training images")
-    max_train_steps: int | None = option(None, "optimizer steps, instead of --num_train_epochs")
+    max_train_steps: int | None = option(None, "number of optimizer steps; replaces --num_train_epochs")
     learning_rate: float = option(2e-3, "peak learning rate")
-    lr_warmup_steps: int = option(
-        200, "optimizer steps over which the rate rises, before it falls as a cosine", least=0
+    lr_scheduler: Literal["cosine", "linear", "constant"] = option(
+        "cosine", "how the learning rate changes after the warm-up: it falls to 0 (cosine, linear) or stays (constant)"
     )
-    ema_decay: float = option(0.999, "decay of the moving average of the weights, which is what is kept", below=1)
-    seed: int = option(0, "of weights, split, order, flips and noise", least=0, below=2**32)
+    lr_warmup_steps: int = option(
+        200, "optimizer steps over which the learning rate rises to its peak, but at most a tenth of all steps", least=0
+    )
+    adam_beta1: float = option(0.9, "decay rate of Adam's average of the gradient", below=1)
+    adam_beta2: float = option(0.99, "decay rate of Adam's average of the squared gradient", below=1)
+    adam_weight_decay: float = option(0.01, "weight decay, as in AdamW")
+    max_grad_norm: float = option(0.0, "scale the gradient of each network down to this norm; 0 for no limit")
+    ema_decay: float = option(0.999, "decay rate of the moving average of the weights, which is the result", below=1)
+    seed: int = option(0, "random seed of weights, split, order, flips and noise", least=0, below=2**32)
     # performance
-    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = option("auto", "auto: bf16 where the hardware has it")
-    compile: bool = option(False, "torch.compile the networks: slow to begin, then faster steps on a GPU")
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = option("auto", "auto: bf16 if the hardware computes in it")
+    compile: bool = option(False, "compile the networks with torch.compile: a slow start, then faster steps on a GPU")
     # output
     validation_steps: int = option(1000, "optimizer steps between validations")
-    checkpointing_steps: int = option(1000, "optimizer steps between training states to resume from")
-    checkpoints_total_limit: int = option(2, "how many training states to keep")
+    checkpointing_steps: int = option(1000, "optimizer steps between training states, from which a run can resume")
+    checkpoints_total_limit: int = option(2, "number of training states to keep")
     resume_from_checkpoint: str | None = option(None, "'latest', or the folder of a training state")
-    logging_steps: int = option(20, "optimizer steps between figures in the progress bar and the tracker")
-    report_to: Literal["none", "tensorboard", "trackio"] = option("none", "tracker for losses, figures and samples")
-    push_to_hub: bool = option(False, "publish the checkpoint on the Hub when training is done")
-    hub_model_id: str | None = option(None, "owner/name there; the user's name and the output folder's unless given")
-    hub_private_repo: bool = option(False, "make the repo a private one")
-    hub_token: str | None = option(  # launchers print the command of a run that fails
-        None, "token with write access; better keep it out of commands, with `hf auth login` or HF_TOKEN", secret=True
+    logging_steps: int = option(20, "optimizer steps between reports of the losses to the progress bar and the tracker")
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = option(
+        "none", "tracker for losses, metrics and sample pictures"
     )
-    overwrite_card: bool = option(False, "replace the model card even if it was edited on the Hub")
+    push_to_hub: bool = option(False, "publish the checkpoint on the Hub after training")
+    hub_model_id: str | None = option(None, "owner/name on the Hub; default: your name and the output folder's")
+    hub_private_repo: bool = option(False, "create a private repo on the Hub")
+    hub_token: str | None = option(  # launchers print the command of a run that fails
+        None, "Hub token with write access; `hf auth login` or HF_TOKEN keep it out of the command line", secret=True
+    )
+    overwrite_card: bool = option(False, "replace the model card even if somebody edited it on the Hub")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -72,23 +88,31 @@ class TrainingConfig:
                 raise ValueError(f"--{item.name} must be at least {least}{limit}, not {value}.")
             if item.name.endswith("learning_rate") and value == 0:
                 raise ValueError(f"--{item.name} must be more than 0, not {value}.")
-        if self.resolution < 32 and self.train_batch_size == 1:  # of which BatchNorm would see a single position
+        if self.resolution < 32 and self.train_batch_size == 1:  # the smallest feature map would have one position
             raise ValueError(f"--train_batch_size must be at least 2 with a --resolution of {self.resolution}, not 1.")
+        if self.report_to != "none" and find_spec(self.report_to) is None:
+            raise ValueError(f"--report_to {self.report_to} needs a package: pip install {self.report_to}.")
 
     def record(self) -> dict[str, int | float | str | bool | None]:
-        """The options by name, to be kept and shown: in plain types, and without secrets."""
+        """The options by name, in types that JSON knows and without secrets, for records and trackers."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if not item.metadata["secret"]}
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def parse_config(
-    config_class: type[Config], presets: dict[str, dict[str, object]], description: str, argv: list[str] | None = None
+    config_class: type[Config],
+    presets: dict[str, dict[str, Any]],
+    description: str | None,
+    argv: list[str] | None = None,
 ) -> Config:
-    """Read a config from the command line: the class's defaults, then the preset's, then the flags given."""
+    """Read the options from the command line. They override the preset's values, which override the class's defaults.
+
+    Exits with a usage message if an option is unknown or out of its range.
+    """
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,  # so that what is recorded of a command names its options in full
+        allow_abbrev=False,  # so that a recorded command has the full names of its options
     )
     types_by_name = get_type_hints(config_class)
     for item in fields(config_class):

@@ -1,4 +1,4 @@
-"""How a training script begins and ends: its repo on the Hub, its command for the record, its errors in a sentence."""
+"""How a training script starts and ends: its repo on the Hub, its command for the record, its error messages."""
 
 import ctypes
 import os
@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.utils import ProjectConfiguration, parse_flag_from_env
 from tqdm.auto import tqdm
 
 from colorgan import hub
@@ -23,9 +23,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def command_of(argv: list[str]) -> str:
-    """The command that gives this result when nothing interrupts it: a resumed run is the same to the bit.
+    """The command that reproduces a run from the words of `sys.argv`.
 
-    What only its owner may know, the token, is left out.
+    It leaves out `--resume_from_checkpoint`, because a resumed run has the same result as one that was not stopped,
+    and the Hub token, which is a secret.
     """
     words = ["accelerate", "launch"]
     options = iter(argv)
@@ -40,11 +41,15 @@ def command_of(argv: list[str]) -> str:
 
 
 def process() -> PartialState:
-    """This process among those that train together, as Accelerator will find it: what is asked first, decides."""
+    """The state of this process among those of the run.
+
+    `ACCELERATE_USE_CPU` is passed on because the first call in a process decides on the device, also for Accelerator.
+    """
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def hardware(device: torch.device) -> str:
+    """The name of the GPU, or the number of CPU threads, for the record."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
@@ -52,17 +57,48 @@ def hardware(device: torch.device) -> str:
 
 
 def fastest_precision(device: torch.device) -> str:
-    """`bf16` where the device computes in it, which is faster and as exact in the end; else `no`."""
+    """`bf16` if the device computes in it, because it is faster and the results are as good; else `no`."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.12 and later
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # exists in torch 2.12 and later
     return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else "no"
 
 
-def keep_freed_memory() -> None:
-    """Make the C library keep what tensors free, up to 32 MB each, for the next step's.
+def start_accelerator(config: Config) -> tuple[Accelerator, Config]:
+    """Start Accelerate, and return the options with the precision and accumulation that it really uses.
 
-    By default glibc gives large blocks back to the system, which clears every page anew when they are wanted again.
+    Its environment variables, and so `accelerate launch`, can change the gradient accumulation. Raises `TrainingError`.
+    """
+    device = process().device
+    assert device is not None
+    if config.mixed_precision == "auto":
+        config = replace(config, mixed_precision=fastest_precision(device))
+    try:
+        accelerator = Accelerator(
+            mixed_precision=config.mixed_precision,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            log_with=None if config.report_to == "none" else config.report_to,
+            project_config=ProjectConfiguration(
+                project_dir=str(config.output_dir), logging_dir=str(config.output_dir / "logs")
+            ),
+            # `Run.end_step` averages the buffers: a broadcast in a second forward pass would change the first's graph
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        )
+        config = replace(config, gradient_accumulation_steps=accelerator.gradient_accumulation_steps)
+    except ValueError as error:
+        raise TrainingError(f"Accelerate cannot start with these settings: {error}") from error
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # every batch has the same shape
+        torch.set_float32_matmul_precision("high")  # TF32 for the parts that stay in single precision
+    else:
+        keep_freed_memory()
+    return accelerator, config
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep freed blocks of up to 32 MB for the tensors of the next step.
+
+    By default glibc returns large blocks to the system, which must clear every page when they are allocated again.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
@@ -73,14 +109,15 @@ def keep_freed_memory() -> None:
 
 
 def create_repo(config: Config) -> Config:
-    """Make the repo that will take the checkpoint before training: a bad token costs a second, not a night."""
+    """Create the repo on the Hub before training, to find a bad token at the start. Raises `CheckpointError`."""
     name = config.hub_model_id or config.output_dir.resolve().name
     return replace(config, hub_model_id=hub.create_repo(name, private=config.hub_private_repo, token=config.hub_token))
 
 
 def publish(config: TrainingConfig) -> None:
-    """Push the checkpoint in the output folder. Raises `TrainingError`, which says how to do it later."""
+    """Push the checkpoint in the output folder. Raises `TrainingError` with the command that pushes it later."""
     folder, repo_id = config.output_dir, config.hub_model_id
+    assert repo_id, "create_repo has set it"
     try:
         url = push(folder, repo_id, token=config.hub_token, overwrite_card=config.overwrite_card)
     except CheckpointError as error:
@@ -90,9 +127,11 @@ def publish(config: TrainingConfig) -> None:
 
 
 def run_script(main: Callable[[Config], None], config: Config) -> None:
-    """Run a training script's `main`; what the user can mend ends in its one sentence and exit status 1."""
+    """Run the `main` of a training script. Errors that the user can correct end it with one sentence and status 1."""
     try:
-        if config.push_to_hub and os.environ.get("RANK", "0") == "0":  # one process does it, before there is a group
+        if (
+            config.push_to_hub and os.environ.get("RANK", "0") == "0"
+        ):  # only one process, before the process group exists
             config = create_repo(config)
         main(config)
         process().destroy_process_group()

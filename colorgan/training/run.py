@@ -1,34 +1,29 @@
-"""What the training scripts share: Accelerate, steps that can be resumed, the weights' average, validation, saving.
+"""One training run: what the recipes share, from Accelerate's set-up to the finished checkpoint.
 
-A script makes a `Run`, its data, networks and optimizers, loops over `run.steps(...)` and calls `run.end_step(...)`.
+A recipe creates a `Run`, loads the data, builds its networks and optimizers, loops over `run.steps(...)`, calls
+`run.update(...)` for each loss and `run.end_step(...)` for each batch, and ends with `run.finish(...)`.
 """
 
 import copy
-import json
 import math
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import ProjectConfiguration, set_seed
-from PIL import Image
+from accelerate.utils import broadcast_object_list, set_seed
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.nn.utils import clip_grad_norm_
 from tqdm.auto import tqdm
 
-from colorgan.cards import write_training_card
-from colorgan.data import Batches, DatasetError, ImageSet, load_images, split_indices
-from colorgan.evaluation.evaluate import evaluate_generator, interpolate
+from colorgan.data import Batches, ImageSet
+from colorgan.evaluation.evaluate import evaluate_generator
 from colorgan.evaluation.grid import save_grid
 from colorgan.hub.checkpoint import Checkpoint
-from colorgan.models import Generator
+from colorgan.training.averaging import average_buffers, mean_of_processes, moving_average, to_channels_last
 from colorgan.training.checkpoints import (
     Attributes,
     Stop,
@@ -40,113 +35,83 @@ from colorgan.training.checkpoints import (
     save_state,
 )
 from colorgan.training.config import TrainingConfig
-from colorgan.training.launch import command_of, fastest_precision, hardware, keep_freed_memory, process, publish
+from colorgan.training.images import load_split_images
+from colorgan.training.launch import command_of, hardware, publish, start_accelerator
+from colorgan.training.optimization import learning_rate_factor
+from colorgan.training.record import write_checkpoint
+from colorgan.training.tracking import log_picture, start_trackers
 
-# a network and the validation images -> figures by name, and columns of pictures (none, if there is nothing to see)
-Evaluate = Callable[[nn.Module, ImageSet], tuple[dict[str, float], dict[str, Tensor]]]
+Network = TypeVar("Network", bound=nn.Module)
+Metrics = dict[str, float]  # numbers by their names
+# measures a network on the validation images: metrics, and columns of pictures by their titles (can be empty)
+Evaluate = Callable[[Any, ImageSet], tuple[Metrics, dict[str, Tensor]]]
 
 
 class Run:
-    """One training run: where it is, what it has seen, and all it needs to be stopped and resumed bit for bit."""
+    """A training run that can be stopped at any step and resumed bit for bit."""
 
-    def __init__(self, config: TrainingConfig, evaluate: Evaluate | None = None):
-        if config.mixed_precision == "auto":  # and so it is recorded
-            config = replace(config, mixed_precision=fastest_precision(process().device))
-        self.config, self.evaluate = config, evaluate or evaluate_generator
-        self.accelerator = Accelerator(
-            mixed_precision=config.mixed_precision,
-            gradient_accumulation_steps=config.gradient_accumulation_steps,
-            log_with=None if config.report_to == "none" else config.report_to,
-            project_config=ProjectConfiguration(
-                project_dir=str(config.output_dir), logging_dir=str(config.output_dir / "logs")
-            ),
-            # buffers are averaged in end_step: broadcasting them would write into the graph of a second forward pass
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        )
+    def __init__(self, config: TrainingConfig, evaluate: Evaluate = evaluate_generator):
+        self.accelerator, config = start_accelerator(config)
+        self.config, self.evaluate = config, evaluate
         self.device = self.accelerator.device
         self.resume_folder = find_state(config.resume_from_checkpoint, config.output_dir)
-        newest = last_state(config.output_dir)
-        if newest and not (self.resume_folder and self.resume_folder.samefile(newest)):
-            raise TrainingError(
-                f"{newest} is a training state of another run, or a later one of this: go on from it with "
-                "--resume_from_checkpoint latest, or give another --output_dir."
-            )
         make_folder(config.output_dir)
         self.step = 0  # optimizer steps done
-        self.seconds = 0.0  # of training, over all resumed parts
-        self.history: list[dict[str, float]] = []  # figures of each validation
-        self.best: dict[str, float] | None = None  # those of the step that `keep_best` keeps, in the main process
+        self.seconds = 0.0  # time of training, including the time before it was resumed
+        self.history: list[Metrics] = []  # of all validations, the same in all processes
+        self.best: Metrics | None = None  # of the step that `keep_best` has kept
         self.stop = Stop(self.accelerator, self.print)
         self._modules: list[nn.Module] = []
         self._optimizers: list[torch.optim.Optimizer] = []
         self._best: nn.Module | None = None
         self._recent: list[dict[str, Tensor]] = []  # losses since the last report
         set_seed(config.seed)
-        if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # every batch has the same shape
-            torch.set_float32_matmul_precision("high")  # TF32 where no half precision is asked for
-        else:
-            keep_freed_memory()
 
     # data
 
     def load_data(self) -> Batches:
-        """The training batches; the validation images stay with the run. Raises `DatasetError`."""
-        images, greys = load_images(self.config.dataset_name, "train", self.config.resolution).without_grey()
-        if len(images) < 20:  # of which two are for validation
-            raise DatasetError(
-                f"{self.config.dataset_name} has {len(images)} images with colour; training and validation need 20."
-            )
-        training, validation = split_indices(images.images, self.config.validation_split, self.config.seed)
-        self.validation = images[validation].to(self.device)
+        """Return the training batches, and keep the validation images in `validation`. Raises `DatasetError`."""
+        config = self.config
+        training, validation, greys = load_split_images(config)
+        self.validation = validation.to(self.device)
         self.sizes = {"training": len(training), "validation": len(validation), "grey_removed": greys}
         batches = Batches(
-            images[training].to(self.device),
-            self.config.train_batch_size,
-            self.config.seed,
+            training.to(self.device),
+            config.train_batch_size,
+            config.seed,
             self.accelerator.process_index,
             self.accelerator.num_processes,
         )
-        per_step = self.config.gradient_accumulation_steps
-        self.max_steps = self.config.max_train_steps or max(
-            1, self.config.num_train_epochs * batches.per_epoch // per_step
-        )
+        per_step = config.gradient_accumulation_steps
+        self.max_steps = config.max_train_steps or max(1, config.num_train_epochs * batches.per_epoch // per_step)
         self.print(
             f"{len(training)} training and {len(validation)} validation images ({greys} exactly grey ones left out), "
-            f"{self.max_steps} steps of {per_step} x {self.accelerator.num_processes} x {self.config.train_batch_size}"
+            f"{self.max_steps} steps of {per_step} x {self.accelerator.num_processes} x {config.train_batch_size}"
         )
         return batches
 
     # networks
 
-    def average(self, model: nn.Module) -> nn.Module:
-        """Keep an exponential moving average of a model's weights, updated in `end_step`. Call before `prepare`."""
-
-        def warmed_up(averages: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-            # early on the average follows faster, so that it forgets the initial weights
-            decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-            get_ema_multi_avg_fn(decay)(averages, current, count)
-
-        model.to(self.device, memory_format=torch.channels_last)
-        self._averaged = AveragedModel(model, multi_avg_fn=warmed_up, use_buffers=True)
+    def average(self, model: Network) -> Network:
+        """Return a copy of `model` that holds the moving average of its weights. Call before `prepare`."""
+        to_channels_last(model.to(self.device))
+        self._averaged = moving_average(model, self.config.ema_decay, lambda: self.step)
         self._averaged_source = model
         self.accelerator.register_for_checkpointing(self._averaged)
-        return self._averaged.module
+        return self._averaged.module  # pyright: ignore[reportReturnType]  # a deep copy has the same type
 
-    def keep_best(self, figure: str) -> nn.Module:
-        """Keep the average of the validated step whose `figure` is smallest as well. Call after `average`.
+    def keep_best(self, average: Network, metric: str) -> Network:
+        """Return a copy of the averaged model that holds the weights of the validated step whose `metric` is lowest."""
+        best = copy.deepcopy(average)
+        self._best, self._best_by = best, metric
+        self.accelerator.register_for_checkpointing(best)
+        return best
 
-        What is validated because the run was stopped does not count, so that a resumed run keeps the same step.
-        """
-        self._best, self._best_by = copy.deepcopy(self._averaged.module), figure
-        self.accelerator.register_for_checkpointing(self._best)
-        return self._best
-
-    def prepare(self, *objects: nn.Module | torch.optim.Optimizer) -> tuple:
-        """Prepare networks and optimizers for this device and these processes; then resume if that was asked for."""
+    def prepare(self, *objects: nn.Module | torch.optim.Optimizer) -> tuple[Any, ...]:
+        """Prepare networks and optimizers for the device and the processes; then load the state to resume from."""
         for item in objects:
             if isinstance(item, nn.Module):
-                item.to(memory_format=torch.channels_last)
+                to_channels_last(item)
         prepared = [self.accelerator.prepare(item) for item in objects]
         self._modules = [item for item in prepared if isinstance(item, nn.Module)]
         self._optimizers = [item for item in prepared if not isinstance(item, nn.Module)]
@@ -158,131 +123,113 @@ class Run:
             load_state(self.accelerator, self.resume_folder, self._optimizers)
             self.print(f"Resumed from {self.resume_folder} at step {self.step}.")
         else:
-            set_seed(self.config.seed, device_specific=True)  # each process its own noise
-        if self.config.report_to != "none":
-            plain = {name: str(v) if v is None else v for name, v in self.config.record().items()}
-            self.accelerator.init_trackers("colorgan", config=plain)
+            set_seed(self.config.seed, device_specific=True)  # other noise in each process
+        start_trackers(self.accelerator, self.config)
         return tuple(prepared)
 
     @contextmanager
     def frozen(self, network: nn.Module) -> Iterator[nn.Module]:
-        """A network that only passes gradients on: its own weights get none, and other processes are not waited for."""
+        """Inside the block, the network passes gradients on to its input; its own weights get no gradients."""
         network.requires_grad_(False)
         try:
-            yield self.accelerator.unwrap_model(network)
+            yield self.accelerator.unwrap_model(network)  # the wrapper would wait for the other processes' gradients
         finally:
             network.requires_grad_(True)
 
     # the loop
 
-    def steps(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield batches of (rgb, labels) until the last step, each optimizer's learning rate set before."""
+    def steps(
+        self, batches: Batches, until: Callable[[Metrics], bool] = lambda metrics: False
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield batches of (rgb, labels) until the last step, or until a validation fulfils the condition `until`.
+
+        The learning rates are set before each optimizer step.
+        """
+        self._until = until
         self._bar = tqdm(
             total=self.max_steps, initial=self.step, disable=not self.accelerator.is_main_process, unit="step"
         )
         per_step = self.config.gradient_accumulation_steps
         began = time.monotonic() - self.seconds
         with self.stop.on_signals(), self._bar:
-            while self.step < self.max_steps and not self.stop:
-                self._set_learning_rate()
+            while not self._is_last_step():
+                self._set_learning_rates()
                 for k in range(self.step * per_step, (self.step + 1) * per_step):
                     yield batches[k]
                     self.seconds = time.monotonic() - began
 
-    def end_step(self, **losses: Tensor) -> dict[str, float] | None:
-        """Call after each batch with its losses: averages weights, and reports, saves and validates when it is time.
+    def update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Add the gradient of `loss`; in the last batch of an optimizer step, limit its norm and take the step."""
+        self.accelerator.backward(loss)
+        if self.config.max_grad_norm and self.accelerator.sync_gradients:
+            self.accelerator.unscale_gradients(optimizer)  # pyright: ignore[reportArgumentType]  # None in its stubs
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            clip_grad_norm_(weights, self.config.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad()
 
-        Gives the figures when this step was validated (in the main process).
-        """
+    def end_step(self, **losses: Tensor) -> None:
+        """Call after each batch with its losses: averages the weights, and reports, validates and saves when due."""
         self._recent.append({name: loss.detach() for name, loss in losses.items()})
         if not self.accelerator.sync_gradients:
-            return None
+            return
         self.step += 1
-        if self.accelerator.num_processes > 1:
-            self._average_buffers()
+        average_buffers(self.accelerator, self._modules)
         self._averaged.update_parameters(self._averaged_source)
         self.stop.agree(ask=self.step % self.config.logging_steps == 0)
-        last = self.step == self.max_steps or bool(self.stop)
-        if self.step % self.config.logging_steps == 0 or last:
+        regular = self.step % self.config.validation_steps == 0 or self.step == self.max_steps
+        if self.step % self.config.logging_steps == 0 or self._is_last_step():
             self._report_losses()
-        validate = self.step % self.config.validation_steps == 0 or last
-        figures = self.validate() if validate else None
-        if figures and (self.step % self.config.validation_steps == 0 or self.step == self.max_steps):
-            self._keep_if_best(figures)
-        if self.step % self.config.checkpointing_steps == 0 or last:
+        if regular:
+            self._keep_if_best(self.validate())
+        if self.step % self.config.checkpointing_steps == 0 or self._is_last_step():
             self.save()
-        return figures
+        if self.stop.interrupted and not regular:  # not in the state, so that a resumed run becomes the same
+            self.validate()
 
     def validate(
-        self, model: nn.Module | None = None, step: int | None = None, **more: float
-    ) -> dict[str, float] | None:
-        """Figures of the averaged weights on the validation images; main process only, the others wait.
+        self, model: nn.Module | None = None, step: int | None = None, sheet: str | None = None, **more: float
+    ) -> Metrics:
+        """Measure a model (default: the averaged weights) on the validation images and return the metrics.
 
-        Another `model`, of another `step`, is measured in their place; `more` is kept with its figures.
+        `step` is the step that the model is from (default: the last one), `sheet` the name of the picture file in
+        `samples` (default: that of the step), and `more` is added to the metrics. The main process measures, and all
+        processes return the same.
         """
         step = step or self.step
+        metrics: Metrics = {}
         if self.accelerator.is_main_process:
             with self.accelerator.autocast():
-                figures, columns = self.evaluate((model or self._averaged.module).eval(), self.validation)
-            figures = figures | more
-            self.history.append({"step": step, "seconds": round(self.seconds), **figures})
-            self.print(f"step {step}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
-            self.accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=self.step)
+                measured, columns = self.evaluate((model or self._averaged.module).eval(), self.validation)
+            self.print(f"step {step}: " + ", ".join(f"{k} {value:.2f}" for k, value in (measured | more).items()))
+            self.accelerator.log({f"validation/{k}": value for k, value in (measured | more).items()}, step=self.step)
             if columns:
-                path = self._sample(figures | {"step": step})
+                path = self.config.output_dir / "samples" / f"{sheet or self._sheet(step)}.png"
                 save_grid(path, columns)
-                self._log_picture(path)
-        self.accelerator.wait_for_everyone()
-        return self.history[-1] if self.accelerator.is_main_process else None
+                log_picture(self.accelerator, path, self.step)
+            metrics = {"step": step, "seconds": round(self.seconds), **measured, **more}
+        metrics = broadcast_object_list([metrics])[0]
+        self.history.append(metrics)
+        return metrics
 
-    def _sample(self, figures: dict[str, float]) -> Path:
-        """The sheet of pictures of a validated step, or of what `interpolate` made of it."""
-        paler = "-paler" if "share" in figures else ""
-        return self.config.output_dir / "samples" / f"step-{figures['step']:06d}{paler}.png"
+    def _is_last_step(self) -> bool:
+        return self.step >= self.max_steps or self.stop.interrupted or any(map(self._until, self.history))
 
-    def _keep_if_best(self, figures: dict[str, float]) -> None:
-        if self._best and (self.best is None or figures[self._best_by] < self.best[self._best_by]):
+    def _keep_if_best(self, metrics: Metrics) -> None:
+        if self._best and (self.best is None or metrics[self._best_by] < self.best[self._best_by]):
             self._best.load_state_dict(self._averaged.module.state_dict())
-            self.best = figures
+            self.best = metrics
 
-    def interpolate(
-        self, model: nn.Module, start: str, colorfulness: float | None, step: int | None = None
-    ) -> dict[str, float] | None:
-        """`validation.interpolate` between a checkpoint and the model that began from it; gives the new figures.
-
-        `step` is the model's, if it is not the last one.
-
-        Does nothing, and gives None, if no `colorfulness` is wanted, or if the run was stopped and is to go on.
-        """
-        if colorfulness is None or self.stop.interrupted:
-            return None
-        share = 1.0
-        if self.accelerator.is_main_process:
-            share = interpolate(Generator.from_pretrained(start), model, self.validation, colorfulness)
-        return self.validate(model, step, share=share)
-
-    def _set_learning_rate(self) -> None:
-        warmup = min(self.config.lr_warmup_steps, self.max_steps // 10)
-        if self.step < warmup:
-            factor = (self.step + 1) / (warmup + 1)
-        else:
-            factor = (1 + math.cos(math.pi * (self.step - warmup) / max(1, self.max_steps - warmup))) / 2
+    def _set_learning_rates(self) -> None:
+        factor = learning_rate_factor(self.config, self.step, self.max_steps)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("peak_lr", group["lr"]) * factor
 
-    def _average_buffers(self) -> None:
-        """Give every process the mean of all processes' BatchNorm statistics."""
-        buffers = [b for module in self._modules for b in module.buffers() if b.is_floating_point()]
-        if buffers:
-            mean = self.accelerator.reduce(torch.cat([b.flatten() for b in buffers]), "mean")
-            for buffer, part in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
-                buffer.copy_(part.view_as(buffer))
-
     def _report_losses(self) -> None:
         names = self._recent[0].keys()
         means = torch.stack([torch.stack([losses[name].float() for losses in self._recent]).mean() for name in names])
-        values = dict(zip(names, self.accelerator.reduce(means, "mean").tolist(), strict=True))
+        values = dict(zip(names, mean_of_processes(self.accelerator, means).tolist(), strict=True))
         self._recent.clear()
         for name, value in values.items():
             if not math.isfinite(value):
@@ -291,45 +238,38 @@ class Run:
         self._bar.set_postfix({name: f"{value:.4f}" for name, value in values.items()})
         self.accelerator.log({f"train/{name}": value for name, value in values.items()}, step=self.step)
 
-    def _log_picture(self, path: Path) -> None:
-        for tracker in self.accelerator.trackers:
-            if tracker.name == "trackio":
-                import trackio  # makes folders in the home when imported
-
-                tracker.log({"samples": trackio.Image(str(path))}, step=self.step)
-            else:
-                tracker.log_images({"samples": np.asarray(Image.open(path))[None]}, step=self.step, dataformats="NHWC")
-
-    # saving and resuming
-
-    def _diverged(self, what: str) -> TrainingError:
-        good = last_state(self.config.output_dir) or "none yet"
-        return TrainingError(
-            f"{what} by step {self.step}; resume from the last good state ({good}) with a lower learning rate."
-        )
+    # saving
 
     def save(self) -> None:
-        """Write a training state to resume from, unless there is nothing good left to resume."""
+        """Save a training state to resume from. Raises `TrainingError` if the weights are not finite."""
         for module in self._modules:
             if not all(p.isfinite().all() for p in module.parameters()):
                 raise self._diverged("Weights became infinite or NaN")
         save_state(self.accelerator, self.config.output_dir, self.step, self.config.checkpoints_total_limit)
 
-    def finish(self, model: Checkpoint, kept: dict[str, float] | None = None) -> None:
-        """Write the model as a checkpoint folder with its card; `kept` are its figures, if not the last step's.
+    def finish(self, model: Checkpoint, metrics: Metrics | None = None, sheet: str | None = None) -> None:
+        """Write `model` as a checkpoint folder with its record and card, and publish it if that was asked for.
 
-        All processes wait until it is written, and may go on to another run.
+        `metrics` are those of the model (default: of the last validation), `sheet` is its picture in `samples`.
         """
         for tracker in self.accelerator.trackers:
             tracker.finish()
         if self.accelerator.is_main_process:
-            self._write(model, kept)
+            metrics = metrics or (self.history[-1] if self.history else {})
+            sheet = sheet or self._sheet(int(metrics.get("step", self.step)))
+            write_checkpoint(self.config.output_dir, model, self._record(metrics), sheet)
+            state = "Stopped" if self.stop.interrupted else "Done"
+            minutes, folder = self.seconds / 60, self.config.output_dir
+            self.print(f"{state} at step {self.step} after {minutes:.1f} min; the checkpoint is {folder}.")
+            if self.stop.interrupted:
+                self.print("To continue, run the same command with --resume_from_checkpoint latest.")
+            elif self.config.push_to_hub:
+                publish(self.config)
         self.accelerator.wait_for_everyone()
 
-    def _write(self, model: Checkpoint, kept: dict[str, float] | None) -> None:
-        folder = self.config.output_dir
-        model.save_pretrained(folder)
-        record = {
+    def _record(self, metrics: Metrics) -> dict[str, Any]:
+        return {
+            "kind": "evaluator" if self.config.preset == "evaluator" else Path(sys.argv[0]).stem,
             "command": command_of(sys.argv),
             "config": self.config.record(),
             "steps": self.step,
@@ -338,21 +278,21 @@ class Run:
             "hardware": hardware(self.device),
             "images": self.sizes,
             "finished": not self.stop.interrupted,
-            "figures": kept or (self.history[-1] if self.history else {}),
+            "metrics": metrics,
             "validation": self.history,
         }
-        (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-        samples = self._sample({"step": self.step} | record["figures"])
-        if samples.is_file():
-            shutil.copyfile(samples, folder / "sample.png")
-        write_training_card(folder, record)
-        state = "Stopped" if self.stop.interrupted else "Done"
-        self.print(f"{state} at step {self.step} after {self.seconds / 60:.1f} min; the checkpoint is {folder}.")
-        if self.stop.interrupted:
-            self.print("Go on with the same command and --resume_from_checkpoint latest.")
-        elif self.config.push_to_hub:
-            publish(self.config)
+
+    def _diverged(self, what: str) -> TrainingError:
+        good = last_state(self.config.output_dir) or "none yet"
+        return TrainingError(
+            f"{what} by step {self.step}; resume from the last good state ({good}) with a lower learning rate."
+        )
+
+    @staticmethod
+    def _sheet(step: int) -> str:
+        return f"step-{step:06d}"
 
     def print(self, text: str) -> None:
+        """Print a line above the progress bar, in the main process only."""
         if self.accelerator.is_main_process:
             tqdm.write(text)

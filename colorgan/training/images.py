@@ -1,0 +1,23 @@
+"""The images of a training run, divided into those to train on and those to validate with."""
+
+import torch
+
+from colorgan.data import DatasetError, ImageSet, load_images, split_indices
+from colorgan.training.config import TrainingConfig
+
+
+def load_split_images(config: TrainingConfig) -> tuple[ImageSet, ImageSet, int]:
+    """Return training images, validation images (a tenth), and how many exactly grey ones were left out.
+
+    `--max_train_samples` makes the training images fewer; the validation images stay the same. Raises `DatasetError`.
+    """
+    images, greys = load_images(config.dataset_name, "train", config.resolution).without_grey()
+    if len(images) < 20:  # two for validation
+        raise DatasetError(
+            f"{config.dataset_name} has {len(images)} images with colour; training and validation need 20."
+        )
+    training, validation = split_indices(images.images, config.validation_split, config.seed)
+    if config.max_train_samples:
+        shuffled = torch.randperm(len(training), generator=torch.Generator().manual_seed(config.seed))
+        training = training[shuffled[: config.max_train_samples].sort().values]
+    return images[training], images[validation], greys
