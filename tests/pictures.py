@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import zlib
+from typing import Literal
 
 import numpy as np
 import skimage.data
@@ -37,7 +38,7 @@ def tiff(array: np.ndarray, **options) -> bytes:
 
 def tiff_lzw(
     pixels: np.ndarray,
-    byteorder: str = "<",
+    byteorder: Literal["<", ">"] = "<",
     predictor: int = 1,
     planes: bool = False,
     photometric: int | None = None,

@@ -69,6 +69,7 @@ def test_gradients_are_finite_everywhere(function):
         x = rgb.clone() if function is rgb_to_lab else rgb_to_lab(rgb) * torch.tensor([1.0, 2, 2])[:, None, None]
         x = x.detach().requires_grad_()
         function(x).sum().backward()
+        assert x.grad is not None
         assert x.grad.isfinite().all()
         assert (x.grad != 0).any()
 

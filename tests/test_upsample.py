@@ -89,6 +89,6 @@ def test_a_thin_strip_takes_no_more_rounds_than_a_square(
 ) -> None:
     rounds, diffuse = [], upsample._diffuse
     monkeypatch.setattr(upsample, "_diffuse", lambda *arguments: rounds.append(1) or diffuse(*arguments))
-    seen = shrink(torch.rand(1, 2, *size), tuple(min(side, 768) for side in size))[0]  # as the network sees it
+    seen = shrink(torch.rand(1, 2, *size), (min(size[0], 768), min(size[1], 768)))[0]  # the size that the network sees
     assert upsample_chroma(seen, torch.rand(size) * 100).shape == (2, *size)
     assert len(rounds) == 8

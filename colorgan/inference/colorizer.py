@@ -68,7 +68,9 @@ class Colorizer:
         """Move the network to a device, and return this colorizer."""
         self.device = torch.device(device)
         self.precision = PRECISION.get(self.device.type, torch.float32)
-        self.generator.to(self.device, torch.float32).to(memory_format=torch.channels_last)
+        self.generator.to(self.device, torch.float32)
+        # PyTorch's stubs lack this overload
+        self.generator.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return self
 
     @overload
