@@ -1,4 +1,4 @@
-"""What generators and discriminators minimise."""
+"""The losses of generators and discriminators. All are means over the batch."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from colorgan.models import Classifier
 
 
 def huber(predicted: Tensor, chroma: Tensor) -> Tensor:
-    """Squared below 5.5 Lab units, linear above, so that a few vivid pixels do not rule."""
+    """Squared error below 5.5 Lab units, linear above, so that a few vivid pixels do not dominate the loss."""
     return F.smooth_l1_loss(predicted, chroma, beta=0.05)
 
 
@@ -16,7 +16,7 @@ RECONSTRUCTION = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": huber}
 
 
 def discriminator_loss(kind: str, real: Tensor, generated: Tensor) -> Tensor:
-    """What the discriminator minimises, from its logits for real and for generated colours.
+    """The loss of the discriminator, from its logits for real and for generated colours (any shapes).
 
     `bce`: -log D(real) - log(1 - D(generated)) (Goodfellow et al. 2014). `hinge`: Lim and Ye 2017.
     """
@@ -26,9 +26,9 @@ def discriminator_loss(kind: str, real: Tensor, generated: Tensor) -> Tensor:
 
 
 def generator_loss(kind: str, generated: Tensor) -> Tensor:
-    """What the generator minimises, from the discriminator's logits for its colours.
+    """The adversarial loss of the generator, from the discriminator's logits for its colours (any shape).
 
-    `bce`: -log D(generated), the non-saturating form. `hinge`: the mean logit, negated.
+    `bce`: -log D(generated), the non-saturating form (Goodfellow et al. 2014). `hinge`: minus the mean logit.
     """
     return F.softplus(-generated).mean() if kind == "bce" else -generated.mean()
 
@@ -36,7 +36,7 @@ def generator_loss(kind: str, generated: Tensor) -> Tensor:
 def feature_loss(classifier: Classifier, lightness: Tensor, predicted: Tensor, chroma: Tensor) -> Tensor:
     """Mean absolute difference of a classifier's features between predicted and true chroma (Johnson et al. 2016).
 
-    Each stage is divided by the truth's mean absolute feature, so that all stages count alike.
+    The difference of each stage is divided by the truth's mean absolute feature, so that all stages have equal weight.
     """
     with torch.no_grad():
         wanted = classifier.features(lightness, chroma)

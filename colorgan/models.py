@@ -1,4 +1,4 @@
-"""The networks: Generator (lightness to chroma), Discriminator (is this colour real?), Classifier (what is this?).
+"""The networks: Generator (chroma from lightness), Discriminator (real or generated colours), Classifier (classes).
 
 All take lightness (N, 1, H, W) and chroma (N, 2, H, W) as `colorgan.color` defines them, about [-1, 1].
 """
@@ -19,7 +19,7 @@ class Generator(Checkpoint):
 
     `architecture` is `residual` (the default recipe), `pix2pix` (the U-Net of Isola et al. 2017, cut down for 32x32) or
     `classic` (Ronneberger et al. 2015); `width` is the number of channels of the first stage, and parameters grow with
-    its square. What is no multiple of 16 is continued on all sides by its mirror image.
+    its square. Sizes that are no multiple of 16 are padded on all sides with the mirror image; the output is cropped.
     """
 
     def __init__(self, architecture: str = "residual", width: int = 48):
@@ -40,14 +40,15 @@ class Generator(Checkpoint):
 
 
 def new_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:
-    """A generator to train: from a checkpoint if one is named, else from random weights."""
+    """Return a generator to train: that of `checkpoint` if it is not None, otherwise one with random weights."""
     return Generator.from_pretrained(checkpoint) if checkpoint else Generator(architecture, width)
 
 
 class ResidualUNet(nn.Module):
-    """A U-Net of residual blocks that works at half resolution inside, with attention where 32x32 has become 4x4.
+    """A U-Net of residual blocks at half resolution, with attention at an eighth (4x4 for an image of 32x32).
 
-    Half resolution costs a quarter, and chroma is smooth; pixel (un)shuffling carries the full resolution in and out.
+    Half the resolution takes a quarter of the time, and suffices because chroma is smooth. Pixel unshuffling at the
+    input and pixel shuffling at the output keep the full resolution.
     """
 
     multiple = 16  # pixel unshuffle, then three halvings
@@ -83,7 +84,7 @@ class ResidualUNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm beside an identity (He et al. 2016); begins as the identity."""
+    """Two 3x3 convolutions with BatchNorm added to their input (He et al. 2016); its initial output is its input."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -98,7 +99,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over all positions of a feature map, beside an identity."""
+    """Multi-head self-attention over all positions of a feature map, added to its input."""
 
     def __init__(self, channels: int, heads: int):
         super().__init__()
@@ -117,7 +118,7 @@ class Attention(nn.Module):
 
 
 class Pix2PixUNet(nn.Module):
-    """4x4 convolutions down to 2x2 and transposed ones back up, skips concatenated (Nazeri et al. 2018, for CIFAR-10).
+    """A U-Net of 4x4 convolutions down to 2x2 and transposed convolutions up again (Nazeri et al. 2018, for CIFAR-10).
 
     16.65 M parameters at width 64. The first convolution keeps the size, the other four halve it.
     """
@@ -133,7 +134,12 @@ class Pix2PixUNet(nn.Module):
             nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.LeakyReLU(0.2)) for conv in [first, *halving]
         )
         outputs = [8 * width, 4 * width, 2 * width, width]
-        inputs = [8 * width, 16 * width, 8 * width, 4 * width]  # all but the first take a skip as well
+        inputs = [
+            8 * width,
+            16 * width,
+            8 * width,
+            4 * width,
+        ]  # all but the first also get the channels of a skip connection
         self.decoder = nn.ModuleList(
             nn.Sequential(ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
             for a, b in zip(inputs, outputs, strict=True)
@@ -152,7 +158,7 @@ class Pix2PixUNet(nn.Module):
 
 
 class ClassicUNet(nn.Module):
-    """Pairs of 3x3 convolutions, pooled four times, and transposed ones back up (Ronneberger et al. 2015).
+    """A U-Net of pairs of 3x3 convolutions, four poolings and transposed convolutions (Ronneberger et al. 2015).
 
     34.5 M parameters at width 64: the size of M4mbo's auto encoder, for comparison.
     """
@@ -187,11 +193,11 @@ def _pair(before: int, after: int) -> nn.Sequential:
 
 
 class Discriminator(Checkpoint):
-    """Judge chroma (N, 2, H, W) in the light of its lightness (N, 1, H, W): a map of logits (N, 1, H', W').
+    """Distinguish real chroma (N, 2, H, W) from generated, given the lightness (N, 1, H, W).
 
-    The sigmoid of a logit is the probability that the colour there is real. `architecture` is `spectral` (the default:
-    spectral normalisation, Miyato et al. 2018) or `pix2pix` (BatchNorm); `width` is the number of channels of the
-    first stage.
+    Returns a map of logits (N, 1, H', W'). The sigmoid of a logit is the probability that the colours there are real.
+    `architecture` is `spectral` (the default: spectral normalisation, Miyato et al. 2018) or `pix2pix` (BatchNorm);
+    `width` is the number of channels of the first stage.
     """
 
     def __init__(self, architecture: str = "spectral", width: int = 32):
@@ -225,10 +231,11 @@ def _halving(before: int, after: int, *norm: nn.Module) -> list[nn.Module]:
 
 
 class Classifier(Checkpoint):
-    """Tell the class of small pictures, (N, classes) logits, from lightness and chroma.
+    """Classify small pictures by lightness and chroma; returns logits (N, classes).
 
-    Two serve two purposes, and must not be the same: the features of the `plain` one feed NoGAN's loss, those of the
-    `residual` one (more exact, slower) the evaluation. `width` is the number of channels of the first stage.
+    The features of the `plain` architecture are for NoGAN's feature loss, those of the `residual` one (more accurate,
+    slower) for the evaluation: a network must not be trained with the one that measures it. `width` is the number of
+    channels of the first stage.
     """
 
     def __init__(self, classes: int = 10, width: int = 32, architecture: str = "plain"):
@@ -252,7 +259,7 @@ class Classifier(Checkpoint):
         self.head = nn.Linear(widths[-1], classes)
 
     def features(self, lightness: Tensor, chroma: Tensor) -> list[Tensor]:
-        """Feature maps after each stage: the first at full size, then at a half, a quarter and an eighth."""
+        """Return the feature maps after each stage, at full, half, quarter and eighth resolution."""
         x, maps = torch.cat([lightness, chroma], dim=1), []
         for stage in self.stages:
             x = stage(x)
@@ -260,7 +267,7 @@ class Classifier(Checkpoint):
         return maps
 
     def embed(self, lightness: Tensor, chroma: Tensor) -> Tensor:
-        """The last features, averaged over the picture, (N, 8 * width): what the logits are a linear function of."""
+        """Return the last features, averaged over the picture, (N, 8 * width). The logits are linear in them."""
         return self.features(lightness, chroma)[-1].mean((2, 3))
 
     def forward(self, lightness: Tensor, chroma: Tensor) -> Tensor:

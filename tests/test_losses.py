@@ -1,4 +1,4 @@
-"""The losses: which verdict each side of the game wants, and values worked out by hand."""
+"""The losses: which logits make them smaller, and values computed by hand."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from colorgan.models import Classifier
 
 
 @pytest.mark.parametrize("kind", ["bce", "hinge"])
-def test_each_side_of_the_game_wants_its_own_verdict(kind: str):
+def test_each_network_wants_the_other_logits(kind: str):
     real, generated = torch.full((2, 1, 4, 4), 3.0), torch.full((2, 1, 4, 4), -3.0)
     assert discriminator_loss(kind, real, generated) < discriminator_loss(kind, generated, real)
     assert generator_loss(kind, real) < generator_loss(kind, generated)

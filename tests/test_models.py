@@ -1,4 +1,4 @@
-"""Shapes the networks promise, and what their architectures are said to be."""
+"""The shapes of the networks' outputs, and the properties of their architectures."""
 
 import pytest
 import torch
