@@ -25,12 +25,13 @@ from skimage import data
 
 from colorgan import Colorizer
 from colorgan.data import ImageSet
-from colorgan.evaluation.evaluate import colorize_all, interpolate
+from colorgan.evaluation.evaluate import colorize_all
 from colorgan.evaluation.metrics import colorfulness
 from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.training.checkpoints import Stop
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.images import load_split_images
+from colorgan.training.interpolation import interpolate
 from colorgan.training.launch import fastest_precision
 from colorgan.training.optimization import learning_rate_factor, new_optimizer
 

@@ -16,7 +16,6 @@ from colorgan.evaluation.metrics import (
     Columns,
     ab_error,
     coarse_ab,
-    colorfulness,
     constant_baseline,
     frechet_distance,
     grey_baseline,
@@ -196,33 +195,3 @@ def colorize_all(generator: Generator, images: Tensor) -> Tensor:
     """Colourize uint8 images (N, 3, H, W) in batches; the network sees only their lightness."""
     colorizer = Colorizer(generator, images.device)
     return torch.cat([colorizer.colorize_batch(part) for part in images.split(500)])
-
-
-SHARE_STEP = 1 / 64  # precision of the share that `interpolate` finds
-
-
-@torch.no_grad()
-def interpolate(start: nn.Module, trained: Generator, validation: ImageSet, wanted: float) -> float:
-    """Move trained weights back towards those they began from, until colours have `wanted` times the truth's strength.
-
-    Network interpolation (Wang et al. 2018): the networks between a regression and the GAN that began from it are
-    paler than the GAN and err less (bench/recipes.md). Gives the share of the trained weights in what `trained` now
-    holds; 1, and nothing changed, if its colours are no stronger than wanted.
-    """
-    begin = start.to(next(trained.parameters()).device).state_dict()
-    end = {name: value.clone() for name, value in trained.state_dict().items()}
-    enough = wanted * colorfulness(validation.images).mean()
-    low, high = 0.0, 1.0
-    while high - low > SHARE_STEP:
-        share = (low + high) / 2
-        _mix(trained, begin, end, share)
-        if colorfulness(colorize_all(trained, validation.images)).mean() < enough:
-            low = share
-        else:
-            high = share
-    _mix(trained, begin, end, high)
-    return high
-
-
-def _mix(model: nn.Module, begin: dict[str, Tensor], end: dict[str, Tensor], share: float) -> None:
-    model.load_state_dict({name: begin[name].lerp(v, share) if v.is_floating_point() else v for name, v in end.items()})
