@@ -304,6 +304,8 @@ def test_ctrl_c_ends_the_wait_for_a_pipe(album: Path, model: str) -> None:
     with subprocess.Popen(
         [*command, "-", "--model", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
+        assert process.stdout
+        assert process.stderr
         process.stdout.readline()  # it is imported, and about to read
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(3)

@@ -48,7 +48,7 @@ def imported(path: Path, *, anywhere: bool = True) -> set[str]:
         is_lazy = isinstance(node, ast.FunctionDef) and not anywhere
         if is_guarded or is_for_types or is_lazy:
             skipped.update(ast.walk(node))
-    modules = set()
+    modules: set[str] = set()
     for node in ast.walk(tree):
         if node in skipped:
             continue
