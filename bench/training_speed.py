@@ -120,10 +120,10 @@ def profile(script: str, setting: tuple[str, ...], seconds: float) -> None:
 
 
 def growth(seconds: float) -> None:
-    import matplotlib
+    import matplotlib  # pyright: ignore[reportMissingImports]  # part of the [bench] extra only
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    import matplotlib.pyplot as plt  # pyright: ignore[reportMissingImports]
 
     on_gpu = torch.cuda.is_available()
     series = GPU_GROWTH if on_gpu else GROWTH
