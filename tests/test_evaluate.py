@@ -18,7 +18,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorgan import Colorizer
-from colorgan.cards import update_figures, update_readme
+from colorgan.cards import update_metrics, update_table
 from colorgan.data import load_images
 from colorgan.hub.checkpoint import BUNDLED, bundled_generators
 
@@ -126,7 +126,7 @@ def test_cards_and_pages_get_the_metrics(out: Path, tmp_path: Path):
     card = tmp_path / "unet" / "README.md"
     card.write_text(card.read_text() + "\nWritten by hand.\n")
     for _ in range(2):
-        update_figures(tmp_path / "unet", record, "unet")
+        update_metrics(tmp_path / "unet", record, "unet")
     text = card.read_text()
     assert text.count("On the 24 images") == 1
     assert text.count("## Figures") == 1
@@ -143,8 +143,8 @@ def test_cards_and_pages_get_the_metrics(out: Path, tmp_path: Path):
     assert (written["ab_mae"].metric_args or {})["command"] == record["command"]
 
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n<!-- figures: {record['dataset']} test -->\nold\n<!-- end of figures -->\nafter\n")
-    update_readme(readme, record)
+    readme.write_text(f"before\n<!-- metrics: {record['dataset']} test -->\nold\n<!-- end of metrics -->\nafter\n")
+    update_table(readme, record)
     text = readme.read_text()
     assert re.fullmatch(r"before\n<!-- .* -->\nOn the 24 images(.|\n)*\| truth \|.*\n\n<!-- .* -->\nafter\n", text)
     assert "old" not in text
@@ -168,7 +168,7 @@ def test_the_model_table_of_readme_gets_psnr_and_colourfulness():
 @pytest.mark.skipif(not CIFAR10, reason="COLORGAN_CIFAR10 names no folder with CIFAR-10")
 def test_the_metrics_of_the_pages_come_out_again(tmp_path: Path):
     """The command in docs/results.md and in the cards, on all test images, measures the numbers that they show."""
-    begin, end = "<!-- figures: uoft-cs/cifar10 test -->", "<!-- end of figures -->"
+    begin, end = "<!-- metrics: uoft-cs/cifar10 test -->", "<!-- end of metrics -->"
     pages = {name: (BUNDLED / name / "README.md").read_text(encoding="utf-8") for name in bundled_generators()}
     pages["results"] = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     tables = {name: page.partition(begin)[2].partition(end)[0] for name, page in pages.items()}

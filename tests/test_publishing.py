@@ -13,11 +13,11 @@ import datasets
 import numpy as np
 import pytest
 from hub_server import HubServer
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 from PIL import Image
 from skimage import data
 
-from colorgan.cards import update_figures, write_training_card
+from colorgan.cards import update_metrics, write_training_card
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.launch import command_of
 
@@ -157,26 +157,41 @@ def test_a_token_is_neither_shown_nor_recorded():
         parse_config(TrainingConfig, {"default": {}}, "", ["--hub_tok", "hf_write"])
 
 
-def card_of(folder: Path, dataset_name: str, script: str = "train/unet.py") -> ModelCard:
+def load_card(folder: Path) -> tuple[ModelCardData, str]:
+    """The metadata and the text of a folder's card."""
+    card = ModelCard.load(folder / "README.md")
+    assert isinstance(card.data, ModelCardData)
+    return card.data, card.text
+
+
+def card_of(folder: Path, dataset_name: str, kind: str = "unet") -> tuple[ModelCardData, str]:
     """The card that a training on this data set writes."""
     record = {
-        "command": command_of([script, "--dataset_name", dataset_name]),
-        "config": {"dataset_name": dataset_name, "train_batch_size": 8},
-        "images": {"training": 40, "validation": 10, "grey_removed": 0},
+        "kind": kind,
+        "command": f"accelerate launch train/{kind}.py --dataset_name {dataset_name}",
+        "config": {"train_batch_size": 8},
+        "data": {"name": dataset_name, "split": "train", "num_images": 51, "checksum": "47af8b02"},
+        "images": {"training": 40, "validation": 10, "grey_removed": 1},
         "metrics": {"psnr": 20.0},
         "steps": 2,
         "seconds": 60,
         "hardware": "1 CPU thread",
     }
-    name = "Classifier" if "classifier" in script else "Generator"
+    name = "Classifier" if kind in ("classifier", "evaluator") else "Generator"
     (folder / "config.json").write_text(json.dumps({"_class_name": name}))
     write_training_card(folder, record)
-    return ModelCard.load(folder / "README.md")
+    return load_card(folder)
 
 
-def test_a_card_is_written_wherever_the_script_lies(tmp_path: Path):
-    assert card_of(tmp_path, "uoft-cs/cifar10", "/home/me/My Projects/train/cgan.py").text.startswith("# colorgan cgan")
-    assert card_of(tmp_path, "uoft-cs/cifar10", "mine.py").text.startswith("# colorgan mine\n\nA network of colorgan")
+def test_a_card_is_of_the_kind_of_its_training(tmp_path: Path):
+    for kind, description in (
+        ("cgan", "A conditional DCGAN"),
+        ("evaluator", "A classifier of CIFAR-10 in CIE Lab that measures"),
+        ("mine", "A network of colorgan, trained by a script of its own"),
+    ):
+        metadata, text = card_of(tmp_path, "uoft-cs/cifar10", kind)
+        assert text.startswith(f"# colorgan {kind}\n\n{description}")
+        assert kind in (metadata.tags or [])
 
 
 def test_a_card_names_the_data_of_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -189,23 +204,24 @@ def test_a_card_names_the_data_of_its_training(tmp_path: Path, monkeypatch: pyte
         ("me/flowers", ["me/flowers"]),
         ("shared/flowers", None),
     ):
-        card, cifar10 = card_of(tmp_path, name), name.endswith("/cifar10")
-        assert card.data.datasets == on_hub
-        assert ("cifar-10" in card.data.tags) == cifar10
-        assert ("## Data\n\nCIFAR-10" in card.text) == ("32x32" in card.text) == cifar10
-        assert "never evidence of what was there" in card.text
-        assert f"40 images of `{name}`" in card.text
-    card = card_of(tmp_path, "me/flowers", "train/classifier.py")
-    assert card.text.startswith("# colorgan classifier\n\nA classifier of `me/flowers` in CIE Lab")
+        (metadata, text), cifar10 = card_of(tmp_path, name), name.endswith("/cifar10")
+        assert metadata.datasets == on_hub
+        assert ("cifar-10" in (metadata.tags or [])) == cifar10
+        assert ("## Data\n\nCIFAR-10" in text) == ("32x32" in text) == cifar10
+        assert "never evidence of what was there" in text
+        assert f"40 of the 51 images of `{name}` (split `train`, 1 exactly grey" in text
+        assert "SHA-256 of all pixels `47af8b02`" in text
+    _, text = card_of(tmp_path, "me/flowers", "classifier")
+    assert text.startswith("# colorgan classifier\n\nA classifier of `me/flowers` in CIE Lab")
 
 
-def test_figures_name_the_data_they_come_from(tmp_path: Path):
+def test_metrics_name_the_data_they_come_from(tmp_path: Path):
     card_of(tmp_path, "me/flowers")
     for dataset in ("me/flowers", "../shared/cifar10"):
         rows = {"grey": {"psnr": 20.0}, "mine": {"psnr": 21.0}}
         record = {"dataset": dataset, "split": "test", "command": "python train/evaluate.py", "rows": rows}
-        update_figures(tmp_path, record | {"num_images": 9, "num_grey_removed": 1}, "mine")
-    results = ModelCard.load(tmp_path / "README.md").data.eval_results
+        update_metrics(tmp_path, record | {"num_images": 9, "num_grey_removed": 1}, "mine")
+    results = load_card(tmp_path)[0].eval_results or []
     assert {(result.dataset_type, result.dataset_name) for result in results} == {
         ("me/flowers", "me/flowers"),
         ("uoft-cs/cifar10", "CIFAR-10 (../shared/cifar10)"),

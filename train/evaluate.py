@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from colorgan.cards import update_figures, update_readme
+from colorgan.cards import update_metrics, update_table
 from colorgan.data import DatasetError, ImageSet, is_grey, load_images
 from colorgan.evaluation.evaluate import Evaluator, Row, class_metrics, colorize_all, evaluate, intervals, row_metrics
 from colorgan.evaluation.grid import save_grid
@@ -173,13 +173,13 @@ def update_pages(options: argparse.Namespace, record: dict, images: ImageSet, ro
     Those of a complete known test set are written into docs/ and into README's model table as well.
     """
     for name in set(options.models) & set(bundled_generators()):
-        update_figures(locate(name), record, name)
+        update_metrics(locate(name), record, name)
         columns = {"grey": rows["grey"].outputs, name: rows[name].outputs, "truth": images.images}
         save_grid(locate(name) / "sample.png", {title: stack[:8] for title, stack in columns.items()}, cell=64)
     results, readme = ROOT / "docs" / "results.md", ROOT / "README.md"
     complete = record["dataset"] in KNOWN_TEST_SETS.values() and not options.max_images
     if complete and results.is_file():
-        update_readme(results, record)
+        update_table(results, record)
         readme.write_text(update_model_table(readme.read_text(encoding="utf-8"), record["rows"]), encoding="utf-8")
         figures = {"comparison.png": "comparison.png", "best-nogan.png": "best.png", "worst-nogan.png": "worst.png"}
         for source, target in figures.items():
