@@ -1,27 +1,28 @@
-"""A Hub on loopback: it speaks as much of the Hugging Face Hub's HTTP protocol as the real clients use, and can fail.
+"""A server for tests that speaks the part of the Hugging Face Hub's HTTP protocol that the real clients use.
 
-In a test, in the same process; the clients run in subprocesses, because they read HF_ENDPOINT when imported:
+In a test, the server is in the same process; clients are subprocesses, because they read HF_ENDPOINT when imported:
 
     with HubServer(tmp_path / "hub") as hub:
-        hub.commit("models", "user/name", {"config.json": b"{}"})              # seeds a repo, made where there is none
+        hub.commit("models", "user/name", {"config.json": b"{}"})              # creates the repo if it does not exist
         hub.fail("commit", "503", times=1)                                     # the next call of that kind fails
         subprocess.run([...], env=os.environ | hub.environment(tmp_path / "home", token="hf_write"))
-        hub.files("models", "user/name")                                       # {path: bytes} at the branch's head
-        hub.commits("models", "user/name")                                     # messages, the newest first
+        hub.files("models", "user/name")                                       # {path: bytes} of the newest commit
+        hub.commits("models", "user/name")                                     # messages, newest first
         hub.calls, hub.log                             # ["whoami", ...] and ["GET /api/whoami-v2", ...] so far
 
-As a process: `python tests/hub_server.py --port 8777 --root DIR`. What is committed lies in DIR and survives a restart;
-another process that opens `HubServer(DIR)` reads the same `files` and `commits`. Faults are then set with
-`POST /fail {"call": "commit", "fault": "503", "times": 1}`, and `GET /calls` gives the list of calls.
+As a process: `python tests/hub_server.py --port 8777 --root DIR`. Commits are stored in DIR and survive a restart;
+another process that opens `HubServer(DIR)` reads the same `files` and `commits`. Faults are set with
+`POST /fail {"call": "commit", "fault": "503", "times": 1}`, and `GET /calls` returns the list of calls.
 
 Kinds of repos: models, datasets, spaces. Tokens: hf_write and hf_read belong to `user`, hf_other to `other`; `user` is
 a member of the organisation `org`.
 
 Calls: whoami, create, delete, settings, validate-yaml, preupload, lfs-batch, lfs-put, lfs-verify, commit, branch, info,
-tree, paths-info, refs, head, get (the last two: a file), space (secrets, variables, runtime); `*` stands for all.
-Faults: `503`, `429` (with Retry-After: 1, or `429:SECONDS`), any other status; `cut` (the connection breaks: before
-anything was done, and a file in its middle); `late-503` and `late-cut` (the work is done, the answer is lost);
-`corrupt` (one byte of a file flipped), `short` (a file ends early and says so), `slow:SECONDS`.
+tree, paths-info, refs, head and get (of a file), space (secrets, variables, runtime); `*` stands for all.
+Faults: `503`, `429` (with Retry-After: 1, or `429:SECONDS`), any other status; `cut` (the connection breaks before the
+request is executed, or in the middle of a file); `late-503` and `late-cut` (the request is executed, but the answer is
+lost); `corrupt` (one bit of a file is flipped); `short` (only half of a file is sent, with the length of that half);
+`slow:SECONDS`.
 """
 
 import argparse
@@ -34,6 +35,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -43,12 +45,12 @@ import yaml
 TOKENS = {"hf_write": ("user", "write"), "hf_read": ("user", "read"), "hf_other": ("other", "write")}
 ORGANISATIONS = {"user": ["org"], "other": []}
 KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}
-LARGE = (".safetensors", ".bin", ".pt", ".parquet", ".png", ".jpg", ".zip")  # kept as LFS files
+LARGE = (".safetensors", ".bin", ".pt", ".parquet", ".png", ".jpg", ".zip")  # stored as LFS files
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
 class Refusal(Exception):
-    """An answer other than success: status, `X-Error-Code`, and a message for a person."""
+    """An error answer: HTTP status, `X-Error-Code`, and a message."""
 
     def __init__(self, status: int, message: str, code: str | None = None, **fields: object):
         super().__init__(message)
@@ -56,7 +58,7 @@ class Refusal(Exception):
 
 
 class HubServer:
-    """The repos, the faults, and a thread that serves them at `url` between `start` and `stop`, or inside `with`."""
+    """Repos and faults, and a thread that serves them at `url` between `start` and `stop`, or inside `with`."""
 
     def __init__(self, root: Path | str, port: int = 0):
         self.root, self.port = Path(root), port
@@ -66,7 +68,7 @@ class HubServer:
         self.lock = threading.RLock()
         self._faults: list[dict] = []
         self._connections: set[socket.socket] = set()
-        self.unverified: set[str] = set()  # LFS objects whose upload was not confirmed yet
+        self.unverified: set[str] = set()  # LFS objects whose upload has not been confirmed yet
 
     def start(self) -> "HubServer":
         handler = type("BoundHandler", (Handler,), {"hub": self})
@@ -79,7 +81,7 @@ class HubServer:
     def stop(self) -> None:
         self._http.shutdown()
         self._http.server_close()
-        for connection in list(self._connections):  # those that clients keep open
+        for connection in list(self._connections):  # clients keep some open
             close(connection)
 
     def __enter__(self) -> "HubServer":
@@ -93,11 +95,11 @@ class HubServer:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self, home: Path | str, token: str | None = None, **more: str) -> dict[str, str]:
-        """Variables for a client's process: this Hub, a cache of its own below `home`, and a token if one is given."""
+        """Environment of a client's process: this server, a cache in `home`, and a token if there is one."""
         variables = {
             "HF_ENDPOINT": self.url,
             "HF_HOME": str(home),
-            "HF_HUB_DISABLE_XET": "1",  # the classic transfer: Xet's storage is not spoken here
+            "HF_HUB_DISABLE_XET": "1",  # the older transfer, because this server does not have Xet storage
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_TOKEN": token or "",
@@ -112,7 +114,7 @@ class HubServer:
             self._faults.append({"call": call, "fault": fault, "times": times})
 
     def heal(self) -> None:
-        """Drop all faults, and forget the calls so far."""
+        """Remove all faults, and clear the lists of calls."""
         with self.lock:
             self._faults.clear()
             self.calls.clear()
@@ -145,7 +147,7 @@ class HubServer:
         return (self.folder(kind, repo_id) / "repo.json").is_file()
 
     def create(self, kind: str, repo_id: str, private: bool = False, **settings: object) -> None:
-        """Make a repo whose first commit holds `.gitattributes`, as the Hub does."""
+        """Create a repo whose first commit has `.gitattributes`, as the Hub does."""
         with self.lock:
             (self.folder(kind, repo_id) / "commits").mkdir(parents=True)
             self.write(kind, repo_id, {"private": private, "branches": {}, **settings})
@@ -153,7 +155,7 @@ class HubServer:
             self.add_commit(kind, repo_id, "main", first, "initial commit")
 
     def store(self, content: bytes, large: bool) -> dict:
-        """Keep a content; gives the row a commit has for a file."""
+        """Store a content, and return the entry of the file in a commit."""
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.root / "blobs" / sha256
         partial = path.with_name(f"{sha256}.{threading.get_ident()}")
@@ -173,8 +175,10 @@ class HubServer:
             self.write(kind, repo_id, repo)
             return oid
 
-    def commit(self, kind: str, repo_id: str, files: dict[str, bytes | None], message: str = "seed", **create) -> str:
-        """Commit files (None deletes one) to main, making the repo first where there is none; gives the commit's id."""
+    def commit(
+        self, kind: str, repo_id: str, files: Mapping[str, bytes | None], message: str = "seed", **create
+    ) -> str:
+        """Commit files (None deletes a file) to main, creating the repo if necessary; return the commit's id."""
         with self.lock:
             if not self.exists(kind, repo_id):
                 self.create(kind, repo_id, **create)
@@ -187,7 +191,7 @@ class HubServer:
             return self.add_commit(kind, repo_id, "main", tree, message)
 
     def resolve(self, kind: str, repo_id: str, revision: str) -> str:
-        """The commit that a branch or a commit's id stands for."""
+        """The id of the newest commit of a branch, or of the commit with this id."""
         oid = self.read(kind, repo_id)["branches"].get(revision, revision)
         if not re.fullmatch("[0-9a-f]{40}", oid) or not self._commit_file(kind, repo_id, oid).is_file():
             raise Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound")
@@ -208,7 +212,7 @@ class HubServer:
         return (self.root / "blobs" / row["sha256"]).read_bytes()
 
     def commits(self, kind: str, repo_id: str, revision: str = "main") -> list[str]:
-        """Messages of the commits, the newest first."""
+        """Messages of the commits, newest first."""
         messages, oid = [], self.resolve(kind, repo_id, revision)
         while oid:
             commit = json.loads(self._commit_file(kind, repo_id, oid).read_text())
@@ -218,12 +222,12 @@ class HubServer:
 
 
 def close(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it was closed from the other side
+    with contextlib.suppress(OSError):  # the client has closed it
         connection.shutdown(socket.SHUT_RDWR)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request: which call it is, its fault if one is due, its answer."""
+    """Answers one request, or fails as `HubServer.fail` demands."""
 
     hub: HubServer
     protocol_version = "HTTP/1.1"
@@ -261,7 +265,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             super().handle_one_request()
         except (ConnectionError, TimeoutError):
-            self.close_connection = True  # the client went away, or was cut off
+            self.close_connection = True  # the client closed the connection, or `hang_up` did
 
     def do_GET(self) -> None:
         self.answer()
@@ -269,7 +273,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
     def answer(self) -> None:
-        self._body: bytes | None = None  # this request's, once it is read
+        self._body: bytes | None = None  # the request's, when it has been read
         url = urlsplit(self.path)  # with scheme and host when this server is used as a proxy
         self.query = parse_qs(url.query)
         if url.path == "/calls":
@@ -308,7 +312,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.hang_up()
         if status == "late-503":
             return self.send_bytes(503, b"upstream is not well", {})
-        if answer is not None:  # files have been sent already
+        if answer is not None:  # on_get has sent the file already
             self.send(200, answer)
 
     # answers
@@ -472,7 +476,7 @@ class Handler(BaseHTTPRequestHandler):
         sha = self.hub.resolve(kind, id, rev or "main")
         siblings = []
         for path, row in self.hub.tree(kind, id, sha).items():
-            sibling = {"rfilename": path}
+            sibling: dict = {"rfilename": path}
             if "blobs" in self.query:
                 sibling |= {"size": row["size"], "blobId": row["git"]}
                 if row["large"]:
@@ -551,7 +555,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.hang_up()
         self.send_bytes(status, content, headers)
 
-    # who asks, and what may they
+    # permissions
 
     def user_and_role(self) -> tuple[str | None, str | None]:
         token = self.headers.get("Authorization", "").removeprefix("Bearer ").strip()
@@ -560,11 +564,11 @@ class Handler(BaseHTTPRequestHandler):
         return TOKENS.get(token, (None, None))
 
     def see(self, kind: str, repo_id: str) -> dict:
-        """The repo, unless this user may not know of it."""
+        """The repo's settings. Raises `Refusal` if it does not exist or this user may not see it."""
         user, _ = self.user_and_role()
         if self.hub.exists(kind, repo_id):
             repo, owner = self.hub.read(kind, repo_id), repo_id.split("/")[0]
-            if not repo["private"] or owner == user or owner in ORGANISATIONS.get(user, []):
+            if not repo["private"] or owner == user or owner in ORGANISATIONS.get(user or "", []):
                 return repo
         if user is None:
             raise Refusal(401, "Invalid username or password.", "RepoNotFound")
@@ -577,7 +581,7 @@ class Handler(BaseHTTPRequestHandler):
         if role != "write" or repo_id.split("/")[0] not in (user, *ORGANISATIONS[user]):
             raise Refusal(403, message)
 
-    # the wire
+    # HTTP
 
     def row(self, path: str, row: dict) -> dict:
         answer = {"type": "file", "path": path, "size": row["size"], "oid": row["git"]}
@@ -592,7 +596,7 @@ class Handler(BaseHTTPRequestHandler):
         return f"{self.origin()}/{'' if kind == 'models' else kind + '/'}{repo_id}"
 
     def body(self) -> bytes:
-        """The request's body, read once."""
+        """The request's body, which is read only once."""
         if self._body is None:
             if "chunked" in self.headers.get("Transfer-Encoding", ""):
                 parts = []
@@ -613,7 +617,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_bytes(status, json.dumps(answer).encode(), JSON | (headers or {}))
 
     def send_bytes(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        self.body()  # what is left unread would be taken for the next request
+        self.body()  # an unread body would be taken for the next request
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(content))} | headers).items():
             self.send_header(name, value)
@@ -634,7 +638,7 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8777)
-    parser.add_argument("--root", required=True, help="folder for what is committed")
+    parser.add_argument("--root", required=True, help="folder in which commits are stored")
     args = parser.parse_args()
     hub = HubServer(args.root, args.port).start()
     print(f"The Hub is at {hub.url}", flush=True)

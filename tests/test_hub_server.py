@@ -1,4 +1,4 @@
-"""The Hub on loopback, asked by the real client: what other tests lean on."""
+"""The real client works with the server of hub_server.py, which other tests rely on."""
 
 import json
 import os
@@ -52,7 +52,7 @@ assert not api.repo_exists("user/x")
 """
 
 
-def test_the_real_client_is_at_home(tmp_path: Path):
+def test_the_real_client_works(tmp_path: Path):
     with HubServer(tmp_path / "hub") as hub:
         environment = os.environ | hub.environment(tmp_path / "home", "hf_write")
         subprocess.run([sys.executable, "-c", CLIENT], env=environment, check=True, timeout=100)
@@ -65,6 +65,7 @@ def test_ranges_faults_and_a_restart(tmp_path: Path):
     command = [sys.executable, SERVER, "--port", "0", "--root", tmp_path / "hub"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout
             url = process.stdout.readline().split()[-1]
             wanted = urllib.request.Request(f"{url}/user/x/resolve/main/a.bin", headers={"Range": "bytes=2-4"})
             with urllib.request.urlopen(wanted) as answer:

@@ -1,6 +1,7 @@
-"""Models to the Hub and back with the real client, on good days and bad ones: scenarios in processes of their own.
+"""Models are published and downloaded with the real client, also when calls fail.
 
-A scenario begins in an empty process, because the client reads its environment when imported; `in_process` runs it.
+Each scenario is a function that `in_process` runs in a new process, because the client reads its environment when it is
+imported.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ colorizer = Colorizer.from_pretrained("runs/model")
 
 
 def in_process(scenario: Callable[[Path], None], folder: Path, **environment: str) -> str:
-    """Run a scenario of this file in a process of its own; gives what it wrote to standard error."""
+    """Run a scenario of this file in a new process, and return its standard error."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import pathlib, test_push as t; "
     command = [sys.executable, "-c", f"{code}t.{scenario.__name__}(pathlib.Path({str(folder)!r}))"]
     variables = {"OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | environment
@@ -44,7 +45,7 @@ def in_process(scenario: Callable[[Path], None], folder: Path, **environment: st
 
 
 def start_hub(folder: Path, token: str | None = None, **environment: str) -> HubServer:
-    """A Hub for this process, which has not imported the client yet."""
+    """Start a server for this process, which must not have imported the client yet."""
     assert "huggingface_hub" not in sys.modules
     hub = HubServer(folder / "hub").start()
     os.environ.update(hub.environment(folder / "home", token, **environment))
@@ -52,7 +53,7 @@ def start_hub(folder: Path, token: str | None = None, **environment: str) -> Hub
 
 
 def hurry() -> list[float]:
-    """Make every wait of this process short; gives the list of how long they would have been, in seconds."""
+    """Shorten every `time.sleep` of this process, and return a list that collects the seconds asked for."""
     waits, sleep = [], time.sleep
 
     def short(seconds: float) -> None:
@@ -64,7 +65,7 @@ def hurry() -> list[float]:
 
 
 def save_model(folder: Path, seed: int = 0) -> Path:
-    """A small checkpoint folder with a card, a sample picture, and files that are not to be published."""
+    """Write a small checkpoint folder with a card, a sample picture, and files that must not be published."""
     import torch
 
     from colorgan import Generator
@@ -80,7 +81,7 @@ def save_model(folder: Path, seed: int = 0) -> Path:
 
 
 def sentence(call: Callable[[], object]) -> str:
-    """The one sentence in which a call ends."""
+    """The message of the `CheckpointError` that a call raises: one sentence without a token."""
     from colorgan import CheckpointError
 
     with pytest.raises(CheckpointError) as caught:
@@ -93,7 +94,7 @@ def sentence(call: Callable[[], object]) -> str:
 
 
 def expect(text: str, call: Callable[[], object]) -> None:
-    """That a call ends in one sentence with this text."""
+    """Assert that a call raises a `CheckpointError` whose message has this text."""
     said = sentence(call)
     assert text in said, f"{said!r} does not say {text!r}"
 
@@ -103,7 +104,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-# there and back
+# publishing and downloading
 
 
 def test_a_pushed_model_is_the_same_for_others(tmp_path: Path):
@@ -131,7 +132,7 @@ def push_and_read(folder: Path) -> None:
     assert hub.commits("models", "user/net") == ["First", "initial commit"]
     Colorizer.from_pretrained(model).colorize(data.coffee()).save(folder / "local.png")
 
-    # as the command is told; the second time the branch is there already
+    # options of the command; the second time the branch exists already
     for token in ("", "hf_read", " hf_write\n", "hf_write"):
         options = ["--private", "--revision", "dev", *(["--token", token] if token else [])]
         os.environ["HF_TOKEN"] = "hf_wrong" if token else "hf_read"
@@ -139,17 +140,17 @@ def push_and_read(folder: Path) -> None:
     os.environ["HF_TOKEN"] = "hf_write"
     assert hub.files("models", "user/cli", "dev")["model.safetensors"] == (model / "model.safetensors").read_bytes()
     assert hub.read("models", "user/cli")["private"]
-    # a folder called like a bundled model is that folder
+    # a folder with the name of a bundled model is that folder
     os.chdir(folder)
     shutil.copytree(model, "unet")
     push("unet", "user/mine")
     assert hub.files("models", "user/mine")["model.safetensors"] == (model / "model.safetensors").read_bytes()
     assert Generator.from_pretrained(Path("unet")).network.stem.out_channels == 8
 
-    # again: nothing is new, so nothing is committed
+    # pushing again: nothing is new, so nothing is committed
     assert push(model, "user/net") == f"{hub.url}/user/net"
     assert len(hub.commits("models", "user/net")) == 2
-    # an untouched card is renewed, an edited one is kept until told otherwise
+    # a card that was not edited is replaced, an edited one is kept unless overwrite_card
     (model / "README.md").write_text(CARD + "More.\n")
     push(model, "user/net")
     assert b"More." in hub.files("models", "user/net")["README.md"]
@@ -197,7 +198,7 @@ def test_two_processes_pull_the_same_model_at_once(tmp_path: Path):
     assert results[0][0] == results[1][0] != b""
 
 
-# bad days
+# calls that fail
 
 
 def test_each_call_may_fail_once(tmp_path: Path):
@@ -215,14 +216,14 @@ def each_call_fails_once(folder: Path) -> None:
         hub.heal()
         hub.fail(call, fault)
         push(model, repo_id)
-        done = call == "commit" and "late" in fault  # then the Hub is seen to have it already
+        done = call == "commit" and "late" in fault  # the Hub has the commit already
         assert (hub.calls.count(call) > 1) != done, (call, fault)
         commits, files = hub.commits("models", repo_id), hub.files("models", repo_id)
         assert commits == ["Upload with colorgan", "initial commit"], (call, fault)
         assert files["model.safetensors"] == (model / "model.safetensors").read_bytes()
         assert len(files) == 5
 
-        # and the way back, with whatever can befall it
+        # download it, with one fault of each kind in turn
         pulls = [
             ("info", fault),
             ("head", fault),
@@ -236,7 +237,7 @@ def each_call_fails_once(folder: Path) -> None:
 
     hub.heal()
     waits.clear()
-    hub.fail("commit", "429:7")  # a Retry-After is honoured, within reason
+    hub.fail("commit", "429:7")  # Retry-After is respected, up to RETRY_LIMIT
     push(save_model(folder / "model", seed=100), "user/later")
     assert 7 in waits
     hub.fail("commit", "412")  # somebody else committed in between
@@ -246,7 +247,7 @@ def each_call_fails_once(folder: Path) -> None:
     assert max(waits) < 60
 
 
-def test_what_stays_down_ends_in_a_sentence(tmp_path: Path):
+def test_permanent_failures_end_in_a_sentence(tmp_path: Path):
     in_process(calls_always_fail, tmp_path)
 
 
@@ -272,7 +273,7 @@ def calls_always_fail(folder: Path) -> None:
             assert reason in text, (call, text)
             assert len(hub.calls) < 300
     hub.heal()
-    hub.fail("commit", "late-503", times=-1)  # it says no each time, but the work was done the first time
+    hub.fail("commit", "late-503", times=-1)  # an error each time, but the first commit was executed
     push(model, "user/never")
     assert hub.commits("models", "user/never") == ["Upload with colorgan", "initial commit"]
 
@@ -282,7 +283,7 @@ def calls_always_fail(folder: Path) -> None:
             hub.fail(call, fault, times=-1)
             text = sentence(lambda: download_snapshot("user/never"))
             assert text.startswith("user/never cannot be downloaded from the Hub"), text
-            if call != "get" or fault != "cut":  # a file cut in its middle goes on there, and so comes in the end
+            if call != "get" or fault != "cut":  # the download of a cut file is resumed, so it succeeds in the end
                 assert reason in text, (call, text)
     assert digests(model) == before
 
@@ -308,7 +309,7 @@ def wrong_models(folder: Path) -> None:
     files = {name: (model / name).read_bytes() for name in ("config.json", "model.safetensors")}
     weights, config = files["model.safetensors"], files["config.json"]
 
-    # on the wire: each time it is asked for, a byte is flipped, or the end is missing
+    # in transfer: each time a bit is flipped, or the end is missing
     for fault, text in (("corrupt", "arrives damaged, its hash is wrong"), ("short", "keeps arriving incomplete")):
         hub.heal()
         hub.fail("get", fault, times=-1)
@@ -317,7 +318,7 @@ def wrong_models(folder: Path) -> None:
     cache = folder / "home" / "hub"
     snapshot = download_snapshot("user/good")
     assert (snapshot / "model.safetensors").read_bytes() == weights
-    # in the cache, later: what has rotted there is fetched again
+    # in the cache: a file that was damaged later is downloaded again
     (snapshot / "model.safetensors").resolve().write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
     assert (download_snapshot("user/good") / "model.safetensors").read_bytes() == weights
     assert not list(cache.rglob("*.incomplete"))
@@ -348,7 +349,7 @@ def wrong_models(folder: Path) -> None:
         expect(text, lambda name=name: Colorizer.from_pretrained(name))
     expect("give only one", lambda: Generator.from_pretrained("user/good@v1", revision="v2"))
 
-    # what is not published
+    # sources that are refused
     shutil.copytree(model, folder / "damaged")
     (folder / "damaged" / "model.safetensors").write_bytes(weights[:-100])
     shutil.copytree(model, folder / "foreign")
@@ -372,9 +373,9 @@ def wrong_models(folder: Path) -> None:
     assert not hub.exists("models", "user/bad") or len(hub.commits("models", "user/bad")) == 1
 
     expect("not UTF-8", lambda: push(folder / "latin", "user/latin"))
-    assert not hub.exists("models", "user/latin")  # it is found out before
+    assert not hub.exists("models", "user/latin")  # refused before the repo is created
 
-    # whose token it is
+    # tokens
     hub.commit("models", "other/public", files)
     hub.commit("models", "other/secret", files, private=True)
     for token, repo_id, text in (
@@ -385,7 +386,7 @@ def wrong_models(folder: Path) -> None:
         ("hf_wr\nite", "user/good", "characters that no token has"),
         ("hf_write", "user/good/more", "Repo id must be in the form"),
     ):
-        expect(text, lambda t=token, r=repo_id: push(model, r, token=t)), (token, repo_id)
+        expect(text, lambda t=token, r=repo_id: push(model, r, token=t))
     expect("it is private", lambda: download_snapshot("other/secret"))
     assert (download_snapshot("other/secret", token="hf_other") / "config.json").is_file()
 
@@ -468,18 +469,20 @@ def the_hub_goes_away(folder: Path) -> None:
     assert seconds(lambda: Colorizer.from_pretrained(f"user/net@{commit}")) < 2
     Colorizer.from_pretrained("user/net", revision=commit)
     Colorizer.from_pretrained("cgan")
-    assert hub.calls == []  # pinned, or bundled: nothing is asked
+    assert hub.calls == []  # a cached commit or a bundled model: no request
 
     for fault in ("503", "cut", "slow:30"):
         hub.fail("*", fault, times=1)
         assert seconds(lambda: Colorizer.from_pretrained("user/net")) < 2, fault
     hub.heal()
-    os.environ["HF_TOKEN"] = "hf_wrong"  # one that has run out does not take away what is here
+    os.environ["HF_TOKEN"] = "hf_wrong"  # an expired token does not prevent the use of the cache
     Colorizer.from_pretrained("user/net")
     os.environ["HF_TOKEN"] = "hf_\u00fc"
     expect("characters that no token has", lambda: Colorizer.from_pretrained("user/net"))
     del os.environ["HF_TOKEN"]
-    hub.commit("models", "user/net", {"config.json": None})  # the newest is no checkpoint: the old one must not hide it
+    hub.commit(
+        "models", "user/net", {"config.json": None}
+    )  # the newest commit is no checkpoint: the cached one must not hide that
     expect("has no config.json", lambda: Colorizer.from_pretrained("user/net"))
     hub.stop()
     assert seconds(lambda: Colorizer.from_pretrained("user/net")) < 2

@@ -1,7 +1,7 @@
-"""The Space: its card's limits, and a deployment to a Hub on loopback that is downloaded again and used.
+"""The Space's settings, and a Space that is published on a local Hub, downloaded again and used.
 
-The downloaded Space runs in this environment's Python, since a new one takes minutes; its own copy of the package is
-the one imported, and nothing but the Hub's address is set.
+The downloaded Space runs in the tests' Python environment, because installing another one takes minutes, but it imports
+its own copy of the package.
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, running_app
@@ -25,7 +26,7 @@ MODELS = ["user/colorgan-unet", "user/colorgan-cgan"]
 
 
 def test_the_card_keeps_the_limits_of_the_hub() -> None:
-    card = RepoCard.load(ROOT / "space" / "README.md").data
+    card: Any = RepoCard.load(ROOT / "space" / "README.md").data
     assert len(card.short_description) <= 60
     assert {card.colorFrom, card.colorTo} <= COLOURS
     assert card.sdk == "gradio"
@@ -38,7 +39,7 @@ def test_the_requirements_are_the_packages_without_what_a_space_brings_along() -
     needed = project["dependencies"] + project["optional-dependencies"]["app"]
     packages = {re.split("[<>=~!]", requirement)[0] for requirement in needed}
     assert {re.split("[<>=~!]", line)[0] for line in listed} == packages - {"gradio", "huggingface_hub", "spaces"}
-    assert "torch" in listed  # without a version: ZeroGPU has its own
+    assert "torch" in listed  # without a version, because ZeroGPU brings its own
 
 
 def deploy(*options: str, **environment: str) -> subprocess.CompletedProcess:
@@ -65,14 +66,11 @@ def test_a_dry_run_shows_everything_and_contacts_nobody() -> None:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
     """A Hub with two models, one of them without a card, and two that a Space cannot show."""
     with HubServer(tmp_path_factory.mktemp("hub")) as hub:
-        for model in MODELS:
-            folder = ROOT / "colorgan" / "pretrained" / model.rpartition("-")[2]
-            names = ("README.md", "config.json", "model.safetensors")
-            hub.commit("models", model, {name: (folder / name).read_bytes() for name in names})
+        pretrained, names = ROOT / "colorgan" / "pretrained", ("README.md", "config.json", "model.safetensors")
+        for repo, name in ((MODELS[0], "unet"), (MODELS[1], "cgan"), ("user/classifier", "classifier")):
+            hub.commit("models", repo, {file: (pretrained / name / file).read_bytes() for file in names})
         hub.commit("models", MODELS[1], {"README.md": None})
-        hub.commit("models", "user/bare", {"config.json": (folder / "config.json").read_bytes()})
-        critic = ROOT / "colorgan" / "pretrained" / "classifier"
-        hub.commit("models", "user/classifier", {name: (critic / name).read_bytes() for name in names})
+        hub.commit("models", "user/bare", {"config.json": (pretrained / "cgan" / "config.json").read_bytes()})
         yield hub
 
 
@@ -117,18 +115,18 @@ def space(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     run = deploy("--space", "user/second", "--models", "user/secret", "user/gated", f"{MODELS[0]}@main",
                  **hub.environment(home / "owner", token="hf_write"))  # fmt: skip
     assert run.returncode == 0, run.stderr
-    second = RepoCard(hub.files("spaces", "user/second")["README.md"].decode()).data
+    second: Any = RepoCard(hub.files("spaces", "user/second")["README.md"].decode()).data
     assert second.models == ["user/secret", "user/gated", MODELS[0]]
-    assert "preload_from_hub" not in second.to_dict()  # a build reads none of them
+    assert "preload_from_hub" not in second.to_dict()  # the build cannot read any of them
     card = deployed_card().replace(b"title: colorgan\n", b"title: Grandma's album\npinned: true\n") + b"Of my own.\n"
     hub.commit("spaces", "user/demo", {"README.md": card, "colorgan/old.py": b"", "notes.txt": b"mine"})
     assert deployed_card() == card
-    assert deployed_card() == card  # the third time, all is there already
+    assert deployed_card() == card  # the third time nothing is new
     there = hub.files("spaces", "user/demo")
     assert "colorgan/old.py" not in there
     assert there["notes.txt"] == b"mine"
     assert hub.commits("spaces", "user/demo").count("Deploy the demo of colorgan") == 2
-    settings = RepoCard(card.decode()).data
+    settings: Any = RepoCard(card.decode()).data
     assert settings.models == MODELS
     assert settings.preload_from_hub == [
         f"{MODELS[0]} config.json,model.safetensors,README.md",
@@ -147,11 +145,12 @@ def space(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_a_deployed_space_colourizes_with_models_of_the_hub(space: str, hub: HubServer, grey_photo: Path) -> None:
     client = Client(space, verbose=False)
-    api = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    api: Any = client.view_api(return_format="dict", print_info=False)
+    api = api["named_endpoints"]
     assert api["/colorize"]["parameters"][1]["type"]["enum"] == MODELS
     result = client.predict(handle_file(str(grey_photo)), model=MODELS[1], api_name="/colorize")
     assert Image.open(result).size == Image.open(grey_photo).size
-    assert f"{hub.url}/{MODELS[0]}" in str(client.config)  # the Models tab's link
+    assert f"{hub.url}/{MODELS[0]}" in str(client.config)  # the link in the Models tab
 
 
 def test_a_deployed_space_is_a_page(space: str, grey_photo: Path) -> None:
