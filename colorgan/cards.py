@@ -123,7 +123,7 @@ def _training(record: dict[str, Any]) -> str:
 ```
 
 {images["training"]} of the {data["num_images"]} images of `{data["name"]}` (split `{data["split"]}`, \
-{images["grey_removed"]} exactly grey ones were left out, SHA-256 of all pixels `{data["checksum"]}`), \
+{data["num_grey_removed"]} exactly grey ones were left out, SHA-256 of all pixels `{data["checksum"]}`), \
 {record["steps"]} steps of {batch} images, {max(1, round(record["seconds"] / 60))} min on \
 {hardware}. Hyper-parameters: {options}.
 

@@ -107,11 +107,15 @@ def test_a_training_run_is_published_and_pulled(hub: HubServer, tmp_path: Path):
     files, folder = hub.files("models", "user/tiny"), tmp_path / "runs" / "tiny"
     assert set(files) == {".gitattributes", "README.md", "sample.png", "config.json", "model.safetensors"}
     assert (folder / "sample.png").read_bytes() == (folder / "samples" / "step-000002.png").read_bytes()
-    assert "--push_to_hub" in (folder / "training.json").read_text()
+    record = json.loads((folder / "training.json").read_text())
+    assert "--push_to_hub" in record["command"]
+    assert (record["kind"], record["data"]["name"], record["data"]["num_images"]) == ("unet", "uoft-cs/cifar10", 40)
+    assert re.fullmatch("[0-9a-f]{64}", record["data"]["checksum"])
+    assert record["data"]["checksum"] in files["README.md"].decode()
     written = [path.read_bytes() for path in folder.rglob("*") if path.is_file()] + list(files.values())
     assert not any(b"hf_write" in content for content in written)
     Image.fromarray(data.coffee()).save(tmp_path / "photo.jpg")
-    snippet = re.search("```python\n(.*?)```", files["README.md"].decode(), re.DOTALL)[1]
+    (snippet,) = re.findall("```python\n(.*?)```", files["README.md"].decode(), re.DOTALL)
     assert '"user/tiny"' in snippet
     code = f"{snippet}\nColorizer.from_pretrained('runs/tiny').colorize('photo.jpg').save('local.png')"
     python(code, tmp_path, **hub.environment(tmp_path / "empty", "hf_read"))  # another process, an empty cache
@@ -126,7 +130,7 @@ def test_a_push_that_fails_loses_nothing(hub: HubServer, tmp_path: Path):
     assert failed.returncode == 1
     last = failed.stderr.strip().splitlines()[-1]
     assert last.startswith("unet.py: The checkpoint could not be pushed to user/late: the token in use has no right")
-    command = re.search("The checkpoint lies in runs/tiny; push it later with `(.*)`[.]$", last)[1]
+    (command,) = re.findall("The checkpoint lies in runs/tiny; push it later with `(.*)`[.]$", last)
     assert command == "colorgan push runs/tiny user/late"
     hub.heal()
     words = [str(Path(sys.executable).with_name("colorgan")), *shlex.split(command)[1:]]
@@ -170,8 +174,14 @@ def card_of(folder: Path, dataset_name: str, kind: str = "unet") -> tuple[ModelC
         "kind": kind,
         "command": f"accelerate launch train/{kind}.py --dataset_name {dataset_name}",
         "config": {"train_batch_size": 8},
-        "data": {"name": dataset_name, "split": "train", "num_images": 51, "checksum": "47af8b02"},
-        "images": {"training": 40, "validation": 10, "grey_removed": 1},
+        "data": {
+            "name": dataset_name,
+            "split": "train",
+            "num_images": 51,
+            "num_grey_removed": 1,
+            "checksum": "47af8b02",
+        },
+        "images": {"training": 40, "validation": 10},
         "metrics": {"psnr": 20.0},
         "steps": 2,
         "seconds": 60,

@@ -6,12 +6,13 @@ from colorgan.data import DatasetError, ImageSet, load_images, split_indices
 from colorgan.training.config import TrainingConfig
 
 
-def load_split_images(config: TrainingConfig) -> tuple[ImageSet, ImageSet, int]:
-    """Return training images, validation images (a tenth), and how many exactly grey ones were left out.
+def load_split_images(config: TrainingConfig) -> tuple[ImageSet, ImageSet, dict[str, str | int]]:
+    """Return training images, validation images (a tenth), and a description of all images for the record.
 
     `--max_train_samples` makes the training images fewer; the validation images stay the same. Raises `DatasetError`.
     """
-    images, greys = load_images(config.dataset_name, "train", config.resolution).without_grey()
+    loaded = load_images(config.dataset_name, "train", config.resolution)
+    images, greys = loaded.without_grey()
     if len(images) < 20:  # two for validation
         raise DatasetError(
             f"{config.dataset_name} has {len(images)} images with colour; training and validation need 20."
@@ -20,4 +21,11 @@ def load_split_images(config: TrainingConfig) -> tuple[ImageSet, ImageSet, int]:
     if config.max_train_samples:
         shuffled = torch.randperm(len(training), generator=torch.Generator().manual_seed(config.seed))
         training = training[shuffled[: config.max_train_samples].sort().values]
-    return images[training], images[validation], greys
+    data: dict[str, str | int] = {
+        "name": config.dataset_name,
+        "split": "train",
+        "num_images": len(loaded),
+        "num_grey_removed": greys,
+        "checksum": loaded.checksum(),
+    }
+    return images[training], images[validation], data

@@ -72,9 +72,9 @@ class Run:
     def load_data(self) -> Batches:
         """Return the training batches, and keep the validation images in `validation`. Raises `DatasetError`."""
         config = self.config
-        training, validation, greys = load_split_images(config)
+        training, validation, self.data = load_split_images(config)
         self.validation = validation.to(self.device)
-        self.sizes = {"training": len(training), "validation": len(validation), "grey_removed": greys}
+        self.sizes = {"training": len(training), "validation": len(validation)}
         batches = Batches(
             training.to(self.device),
             config.train_batch_size,
@@ -85,7 +85,8 @@ class Run:
         per_step = config.gradient_accumulation_steps
         self.max_steps = config.max_train_steps or max(1, config.num_train_epochs * batches.per_epoch // per_step)
         self.print(
-            f"{len(training)} training and {len(validation)} validation images ({greys} exactly grey ones left out), "
+            f"{len(training)} training and {len(validation)} validation images "
+            f"({self.data['num_grey_removed']} exactly grey ones left out), "
             f"{self.max_steps} steps of {per_step} x {self.accelerator.num_processes} x {config.train_batch_size}"
         )
         return batches
@@ -276,6 +277,7 @@ class Run:
             "seconds": round(self.seconds),
             "processes": self.accelerator.num_processes,
             "hardware": hardware(self.device),
+            "data": self.data,
             "images": self.sizes,
             "finished": not self.stop.interrupted,
             "metrics": metrics,
