@@ -188,8 +188,8 @@ def _with_table(text: str, record: dict[str, Any], rows: dict[str, dict[str, flo
 
 def _caption(record: dict[str, Any]) -> str:
     return (
-        f"Measured on the {record['num_images']} images of `{record['dataset']}` (split `{record['split']}`) that are "
-        f"not exactly grey ({record['num_grey_removed']} are), with\n`{record['command']}`:"
+        f"On the {record['num_images']} images of `{record['dataset']}` ({record['split']}) that are not exactly grey "
+        f"({record['num_grey_removed']} are), measured with\n`{record['command']}`:"
     )
 
 

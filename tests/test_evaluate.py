@@ -128,8 +128,8 @@ def test_cards_and_pages_get_the_metrics(out: Path, tmp_path: Path):
     for _ in range(2):
         update_metrics(tmp_path / "unet", record, "unet")
     text = card.read_text()
-    assert text.count("Measured on the 24 images") == 1
-    assert text.count("## Figures") == 1
+    assert text.count("On the 24 images") == 1
+    assert text.count("## Metrics") == 1
     assert re.search(r"On the 9\d\d\d images", text)  # metrics of other data sets stay
     assert text.endswith("Written by hand.\n")
     assert f"| unet | {record['rows']['unet']['psnr']:.2f} |" in text
