@@ -247,3 +247,26 @@ def test_the_commands_of_readme_publish_and_use(hub: HubServer, tmp_path: Path):
     assert result.returncode == 0, result.stderr
     assert len(hub.commits("models", "user/name")) == 2
     assert Image.open(tmp_path / "photo.colorized.png").size == (600, 400)
+
+
+def test_the_commands_and_examples_of_the_page_run(hub: HubServer, tmp_path: Path):
+    """Those of docs/publishing.md, in their order, except for blocks that say why they are not run."""
+    page = (ROOT / "docs" / "publishing.md").read_text(encoding="utf-8")
+    shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", tmp_path / "runs" / "unet")
+    Image.fromarray(data.coffee()).save(tmp_path / "photo.jpg")
+    environment = hub.environment(tmp_path / "home", "hf_write")
+    ran = 0
+    for skipped, language, code in re.findall(r"(<!-- not run: .*? -->\n)?```(\w+)\n(.*?)```", page, re.DOTALL):
+        if skipped:
+            continue
+        if language == "python":
+            python(code, tmp_path, HF_HUB_OFFLINE="1")
+        else:
+            words = shlex.split(code.replace("owner/", "user/"))
+            assert words[0] == "colorgan"
+            result = run([str(Path(sys.executable).with_name("colorgan")), *words[1:]], tmp_path, **environment)
+            assert result.returncode == 0, result.stderr
+        ran += 1
+    assert ran == 4
+    assert len(hub.commits("models", "user/name")) == 2
+    assert (tmp_path / "photo.colorized.png").is_file()

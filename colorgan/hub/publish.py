@@ -131,7 +131,7 @@ def _upload(
     if "README.md" in new and "README.md" in there and not overwrite_card:
         path = download(repo_id, "README.md", revision=info.sha, token=token)
         if _was_edited(path.read_text(encoding="utf-8", errors="replace")):
-            logger.warning("The card of %s was edited on the Hub and is kept (see --overwrite_card).", repo_id)
+            logger.warning("The card of %s was edited on the Hub and is kept; overwrite_card replaces it.", repo_id)
             del new["README.md"]
     if new:
         api.create_commit(
