@@ -156,8 +156,8 @@ def _diffusion_weights(guide: Tensor) -> list[Tensor]:
         F.pad(down, (0, 0, 0, 1)),
     )
     scale = 0.9 / (left + right + above + below + 1e-3)  # a tenth of its own colour stays, which avoids checkerboards
-    weights = torch.stack([left, right, above, below]) * scale
-    return [*weights, 1 - weights.sum(0)]
+    left, right, above, below = left * scale, right * scale, above * scale, below * scale
+    return [left, right, above, below, 1 - (left + right + above + below)]
 
 
 def _diffuse(x: Tensor, weights: list[Tensor]) -> Tensor:
