@@ -1,4 +1,4 @@
-"""Checkpoint folders: what is saved comes back exactly, and anything else is refused in one sentence."""
+"""Saved checkpoints are loaded exactly, and any other folder is refused in one sentence."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def checkpoint(tmp_path: Path) -> Path:
 def test_a_saved_generator_comes_back(tmp_path: Path):
     torch.manual_seed(0)
     for architecture in ("residual", "pix2pix"):
-        model = Generator(architecture, width=8).half().float().eval()  # as half precision keeps it
+        model = Generator(architecture, width=8).half().float().eval()  # values that half precision holds
         model.save_pretrained(tmp_path / architecture)
         lightness = torch.rand(2, 1, 32, 32) * 2 - 1
         with torch.no_grad():
@@ -81,7 +81,7 @@ def test_missing_and_surplus_weights_are_refused(checkpoint: Path):
             Generator.from_pretrained(checkpoint)
 
 
-def test_weights_that_are_no_numbers_of_such_a_network_are_refused(checkpoint: Path):
+def test_weights_of_other_types_and_infinite_weights_are_refused(checkpoint: Path):
     weights = load_file(checkpoint / "model.safetensors")
     bias = weights["network.head.bias"]
     for changed, why in (

@@ -1,4 +1,4 @@
-"""The training scripts and the Hub: the data set comes from there, the checkpoint goes there, tokens stay here."""
+"""Training scripts load data sets from the Hub and publish checkpoints there, without showing tokens; cards."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def test_the_data_set_of_the_hub_is_there_again_without_it(hub: HubServer, tmp_p
     hub.heal()
     assert python(again, tmp_path, **environment, **OFFLINE) == "40 10\n40 10"
     assert hub.calls == []
-    # to show a few test images, only these are fetched, whatever happens to each call
+    # to show a few test images, only the file with these is downloaded, even if each kind of call fails once
     for call, fault in (("info", "503"), ("head", "cut"), ("get", "503"), ("get", "corrupt")):
         hub.fail(call, fault)
     assert python(ours.format(["test"]), tmp_path, **hub.environment(tmp_path / "another")) == "10"
@@ -118,7 +118,7 @@ def test_a_training_run_is_published_and_pulled(hub: HubServer, tmp_path: Path):
     (snippet,) = re.findall("```python\n(.*?)```", files["README.md"].decode(), re.DOTALL)
     assert '"user/tiny"' in snippet
     code = f"{snippet}\nColorizer.from_pretrained('runs/tiny').colorize('photo.jpg').save('local.png')"
-    python(code, tmp_path, **hub.environment(tmp_path / "empty", "hf_read"))  # another process, an empty cache
+    python(code, tmp_path, **hub.environment(tmp_path / "empty", "hf_read"))  # in another process, with an empty cache
     pulled, local = (np.asarray(Image.open(tmp_path / name)) for name in ("photo.colorized.png", "local.png"))
     assert np.array_equal(pulled, local)
 
@@ -139,7 +139,7 @@ def test_a_push_that_fails_loses_nothing(hub: HubServer, tmp_path: Path):
     assert len(hub.files("models", "user/late")) == 5
 
 
-def test_a_token_without_the_right_to_write_is_found_out_before_training(hub: HubServer, tmp_path: Path):
+def test_a_token_without_the_right_to_write_is_refused_before_training(hub: HubServer, tmp_path: Path):
     refused = train(tmp_path, "--push_to_hub", "--hub_model_id", "user/x", **hub.environment(tmp_path, "hf_read"))
     assert refused.returncode == 1
     assert refused.stderr.strip().startswith("unet.py: The token in use has no right to write")
@@ -157,7 +157,7 @@ def test_a_token_is_neither_shown_nor_recorded():
     for words in (["--hub_token", "hf_write"], ["--hub_token=hf_write"]):
         shown = command_of(["train/unet.py", *words, "--push_to_hub", "--resume_from_checkpoint", "latest"])
         assert shown == "accelerate launch train/unet.py --push_to_hub"
-    with pytest.raises(SystemExit):  # else it would be recorded
+    with pytest.raises(SystemExit):  # an abbreviation would be recorded
         parse_config(TrainingConfig, {"default": {}}, "", ["--hub_tok", "hf_write"])
 
 
