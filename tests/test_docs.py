@@ -175,7 +175,8 @@ def commands(page: Path) -> list[list[str]]:
                 words = shlex.split(part)
             except ValueError:  # a quotation mark in `code` that is no command
                 continue
-            while words and not PROGRAMS.search(words[0]):  # variables, python, accelerate launch and its options
+            # leave out what comes before the program: variables, python, accelerate launch and its options
+            while words and (re.match(r"\w+=", words[0]) or not PROGRAMS.search(words[0])):
                 words.pop(0)
             if len(words) > 1:
                 found.append(words[: words.index("--")] if "--" in words else words)
