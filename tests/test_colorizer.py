@@ -231,12 +231,13 @@ def colorize():
 
 before = colorize()
 torch.set_default_dtype(torch.float64)
+torch.set_default_device("meta")  # tensors there have no values, so using one by mistake is an error
 for a, b in zip(before, colorize(), strict=True):
     assert a.dtype == b.dtype and (a == b).all()
 """
 
 
-def test_the_hosts_default_dtype_changes_nothing() -> None:
+def test_the_hosts_default_dtype_and_device_change_nothing() -> None:
     run = subprocess.run([sys.executable, "-c", HOST], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
 

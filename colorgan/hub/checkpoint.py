@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -74,7 +75,8 @@ class Checkpoint(
                 f"{name} is a checkpoint of {class_name or 'another program'}, not of a {cls.__name__}."
             )
         try:
-            model = cls(**config)
+            with torch.device("cpu"):  # whatever the program's default device is
+                model = cls(**config)
             weights = load_file(folder / "model.safetensors")
             for key, expected in model.state_dict().items():  # load_state_dict would convert any type
                 if key in weights and weights[key].is_floating_point() != expected.is_floating_point():
