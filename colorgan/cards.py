@@ -27,7 +27,7 @@ colorizer.colorize("photo.jpg").save("photo.colorized.png")
 CLASSIFIER_USAGE = """```python
 from colorgan.models import Classifier
 
-classifier = Classifier.from_pretrained("{name}")  # lightness and chroma -> logits of the ten classes
+classifier = Classifier.from_pretrained("{name}")  # lightness and chroma -> logits of its classes
 ```
 """
 DATA = """## Data

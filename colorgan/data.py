@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -211,13 +210,15 @@ class Batches:
             )
         self.per_epoch = len(images) // (batch_size * num_processes)  # the last batch is left out if it is smaller
         self._epoch, self._order = -1, torch.empty(0)
+        # random generator of the last batch, for its augmentation; its state depends only on the seed and k
+        self.generator = torch.Generator()
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor | None]:
         """Batch k: sRGB in [0, 1], (batch_size, 3, H, W) float32, and labels (batch_size,) or None."""
         chosen = self.images[self.indices(k)]
         rgb = chosen.images.float() / 255
-        generator = torch.Generator().manual_seed(_mix_seed(self.seed, 1, k * self.num_processes + self.process_index))
-        flip = (torch.rand(self.batch_size, generator=generator) < 0.5).to(rgb.device, non_blocking=True)
+        self.generator.manual_seed(_mix_seed(self.seed, 1, k * self.num_processes + self.process_index))
+        flip = (torch.rand(self.batch_size, generator=self.generator) < 0.5).to(rgb.device, non_blocking=True)
         return torch.where(flip[:, None, None, None], rgb.flip(-1), rgb), chosen.labels
 
     def indices(self, k: int) -> Tensor:
@@ -229,14 +230,6 @@ class Batches:
             self._epoch, self._order = epoch, order.to(self.images.images.device)
         start = (position * self.num_processes + self.process_index) * self.batch_size
         return self._order[start : start + self.batch_size]
-
-
-def shift(rgb: Tensor) -> Tensor:
-    """Move the whole batch (N, 3, H, W) by up to an eighth of its size; the border is filled by reflection."""
-    margin = rgb.shape[-1] // 8
-    top, left = torch.randint(0, 2 * margin + 1, (2,)).tolist()
-    padded = F.pad(rgb, (margin,) * 4, mode="reflect")
-    return padded[..., top : top + rgb.shape[-2], left : left + rgb.shape[-1]]
 
 
 def _mix_seed(seed: int, stream: int, count: int) -> int:

@@ -1,10 +1,13 @@
 """The losses of generators and discriminators. All are means over the batch."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorgan.models import Classifier
+from colorgan.bins import bins_loss
+from colorgan.models import Classifier, PhotoUNet
 
 
 def huber(predicted: Tensor, chroma: Tensor) -> Tensor:
@@ -13,6 +16,25 @@ def huber(predicted: Tensor, chroma: Tensor) -> Tensor:
 
 
 RECONSTRUCTION = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": huber}
+
+
+def heads_loss(
+    reconstruction: Callable[[Tensor, Tensor], Tensor],
+    network: PhotoUNet,
+    heads: tuple[Tensor, Tensor],
+    chroma: Tensor,
+    lambda_chroma: float,
+) -> dict[str, Tensor]:
+    """The losses of the two heads of a `photo` network: `chroma`, `bins`, and `loss` = lambda_chroma * chroma + bins.
+
+    `heads` are its outputs (N, 2, h, w) and (N, bins, h, w), `chroma` is the truth (N, 2, H, W) at the size of the
+    input; the target of a cell is its mean colour. `reconstruction` is one of `RECONSTRUCTION`.
+    """
+    predicted, logits = heads
+    cells = F.avg_pool2d(chroma, network.stride)
+    chroma_loss = reconstruction(predicted, cells)
+    classification = bins_loss(logits, cells, network.centres, network.weights)
+    return {"loss": lambda_chroma * chroma_loss + classification, "chroma": chroma_loss, "bins": classification}
 
 
 def discriminator_loss(kind: str, real: Tensor, generated: Tensor) -> Tensor:

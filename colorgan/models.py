@@ -4,44 +4,102 @@ All take lightness (N, 1, H, W) and chroma (N, 2, H, W) as `colorgan.color` defi
 """
 
 import itertools
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from colorgan.bins import annealed_mean, balancing_weights, count_bins
 from colorgan.convolution import Conv2d, ConvTranspose2d
 from colorgan.hub.checkpoint import Checkpoint
+from colorgan.hub.client import CheckpointError
 
 
 class Generator(Checkpoint):
     """Predict chroma (N, 2, H, W) from lightness (N, 1, H, W), both in [-1, 1]; any height and width.
 
-    `architecture` is `residual` (the default recipe), `pix2pix` (the U-Net of Isola et al. 2017, cut down for 32x32) or
-    `classic` (Ronneberger et al. 2015); `width` is the number of channels of the first stage, and parameters grow with
-    its square. Sizes that are no multiple of 16 are padded on all sides with the mirror image; the output is cropped.
+    `architecture` is `residual` (the default recipe), `pix2pix` (the U-Net of Isola et al. 2017, cut down for 32x32),
+    `classic` (Ronneberger et al. 2015) or `photo` (for photographs); `width` is the number of channels of the first
+    stage, and parameters grow with its square. Sizes that are no multiple of the network's (16, or 32 for `photo`) are
+    padded on all sides with the mirror image; the output is cropped.
+
+    The `photo` network predicts one colour for each cell of 4x4 pixels (`stride`), so its chroma is (N, 2, H / 4,
+    W / 4), rounded up. One of its two heads regresses chroma, the other classifies it into `bins` colours. The
+    generator returns the regressed chroma if `temperature` is None, otherwise the annealed mean of the classification
+    at that temperature (`colorgan.bins.annealed_mean`). Raises ValueError if the arguments do not fit together.
     """
 
-    def __init__(self, architecture: str = "residual", width: int = 48):
+    def __init__(
+        self,
+        architecture: str = "residual",
+        width: int = 48,
+        bins: int | None = None,
+        temperature: float | None = None,
+    ):
         super().__init__()
         networks = {"residual": ResidualUNet, "pix2pix": Pix2PixUNet, "classic": ClassicUNet}
-        if architecture not in networks:
-            raise ValueError(f"Unknown architecture {architecture!r}: choose one of {', '.join(networks)}.")
-        self.network = networks[architecture](width)
+        if architecture != "photo" and architecture not in networks:
+            names = ", ".join([*networks, "photo"])
+            raise ValueError(f"Unknown architecture {architecture!r}: choose one of {names}.")
+        if (architecture == "photo") != (bins is not None):
+            raise ValueError(f"The architecture photo needs a number of bins, and the others have none; got {bins}.")
+        if temperature is not None and (bins is None or not temperature > 0):
+            raise ValueError(
+                f"A temperature is more than 0, and only the architecture photo has one; got {temperature}."
+            )
+        self.network = networks[architecture](width) if bins is None else PhotoUNet(width, bins)
+        self.temperature = temperature
 
-    def forward(self, lightness: Tensor) -> Tensor:
+    @property
+    def stride(self) -> int:
+        """Height and width, in pixels of the input, of the cell that each predicted colour is for."""
+        return self.network.stride
+
+    def forward(self, lightness: Tensor, heads: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Return chroma. With `heads`, the `photo` network returns its regressed chroma and the logits of its bins."""
         height, width = lightness.shape[-2:]
-        multiple = self.network.multiple
+        multiple, stride = self.network.multiple, self.stride
         below, right = -height % multiple, -width % multiple
-        top, left = below // 2, right // 2
+        top, left = (side // 2 // stride * stride for side in (below, right))  # whole cells, so that they stay in place
         mode = "reflect" if below - top < height and right - left < width else "replicate"
         padded = F.pad(lightness, (left, right - left, top, below - top), mode=mode)
-        return self.network(padded)[..., top : top + height, left : left + width]
+        rows = slice(top // stride, math.ceil((top + height) / stride))
+        columns = slice(left // stride, math.ceil((left + width) / stride))
+        if not isinstance(self.network, PhotoUNet):
+            return self.network(padded)[..., rows, columns]
+        chroma, logits = (output[..., rows, columns] for output in self.network(padded))
+        if heads:
+            return chroma, logits
+        return chroma if self.temperature is None else annealed_mean(logits, self.network.centres, self.temperature)
 
 
 def new_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:
-    """Return a generator to train: that of `checkpoint` if it is not None, otherwise one with random weights."""
-    return Generator.from_pretrained(checkpoint) if checkpoint else Generator(architecture, width)
+    """Return a generator to train: that of `checkpoint` if it is not None, otherwise one with random weights.
+
+    The architecture and width of a checkpoint are its own. Raises `CheckpointError` if either it or `architecture` is
+    `photo` and the other is not, because the recipe must know the size of the outputs.
+    """
+    if checkpoint is None:
+        return Generator(architecture, width)
+    generator = Generator.from_pretrained(checkpoint)
+    if isinstance(generator.network, PhotoUNet) != (architecture == "photo"):
+        raise CheckpointError(f"{checkpoint} does not have the --architecture {architecture}: give the checkpoint's.")
+    return generator
+
+
+def new_photo_generator(images: Tensor, width: int, uniform_share: float) -> Generator:
+    """Return a `photo` generator with random weights, whose bins are the colours in uint8 images (N, 3, H, W).
+
+    `uniform_share` is that of `colorgan.bins.balancing_weights`.
+    """
+    centres, shares = count_bins(images, PhotoUNet.stride)
+    generator = Generator("photo", width, len(centres))
+    assert isinstance(generator.network, PhotoUNet)
+    generator.network.centres.copy_(centres)
+    generator.network.weights.copy_(balancing_weights(shares, uniform_share))
+    return generator
 
 
 class ResidualUNet(nn.Module):
@@ -51,7 +109,7 @@ class ResidualUNet(nn.Module):
     input and pixel shuffling at the output keep the full resolution.
     """
 
-    multiple = 16  # pixel unshuffle, then three halvings
+    stride, multiple = 1, 16  # pixel unshuffle, then three halvings
 
     def __init__(self, width: int):
         super().__init__()
@@ -81,6 +139,50 @@ class ResidualUNet(nn.Module):
             x = self.fuse[level](torch.cat([self.up[level](x), skips[level]], dim=1))
             x = self.decoder[level](x)
         return torch.tanh(F.pixel_shuffle(self.head(F.silu(x)), 2))
+
+
+class PhotoUNet(nn.Module):
+    """A residual U-Net for photographs: chroma and logits of `bins` colours for cells of 4x4 pixels.
+
+    A quarter of the input's size suffices because chroma is smooth; an input of 128x128 pixels then takes as long as
+    one of 64x64 in a `ResidualUNet`. Most blocks, and attention, are at the two lowest resolutions (8x8 and 4x4 for
+    128x128), because the colour of a thing depends on what the picture shows. The centres of the bins (bins, 2), in Lab
+    units, and their weights in the loss (bins,) are saved with the network's weights.
+    """
+
+    stride, multiple = 4, 32  # pixel unshuffle by 4, then three halvings
+    centres: Tensor
+    weights: Tensor
+
+    def __init__(self, width: int, bins: int):
+        super().__init__()
+        widths, blocks = [width, 2 * width, 4 * width, 4 * width], [1, 1, 2, 2]  # of each level, the finest first
+        self.stem = nn.Conv2d(16, width, 3, padding=1)
+        self.encoder = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(c) for _ in range(count)), *([Attention(c, heads=4)] if level > 1 else []))
+            for level, (c, count) in enumerate(zip(widths, blocks, strict=True))
+        )
+        self.down = nn.ModuleList(Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
+        self.up = nn.ModuleList(ConvTranspose2d(b, a, 2, stride=2) for a, b in itertools.pairwise(widths))
+        self.fuse = nn.ModuleList(nn.Conv2d(2 * c, c, 1) for c in widths[:-1])
+        self.decoder = nn.ModuleList(ResidualBlock(c) for c in widths[:-1])
+        self.chroma = nn.Conv2d(width, 2, 3, padding=1)
+        self.bins = nn.Conv2d(width, bins, 1)
+        self.register_buffer("centres", torch.zeros(bins, 2))
+        self.register_buffer("weights", torch.ones(bins))
+
+    def forward(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.stem(F.pixel_unshuffle(lightness, self.stride))
+        skips = []
+        for stage, down in zip(self.encoder, self.down, strict=False):  # `encoder` has one stage more than `down`
+            skips.append(stage(x))
+            x = down(skips[-1])
+        x = self.encoder[-1](x)
+        for level in reversed(range(3)):
+            x = self.fuse[level](torch.cat([self.up[level](x), skips[level]], dim=1))
+            x = self.decoder[level](x)
+        x = F.silu(x)
+        return torch.tanh(self.chroma(x)), self.bins(x)
 
 
 class ResidualBlock(nn.Module):
@@ -123,7 +225,7 @@ class Pix2PixUNet(nn.Module):
     16.65 M parameters at width 64. The first convolution keeps the size, the other four halve it.
     """
 
-    multiple = 16
+    stride, multiple = 1, 16
 
     def __init__(self, width: int):
         super().__init__()
@@ -163,7 +265,7 @@ class ClassicUNet(nn.Module):
     34.5 M parameters at width 64: the size of M4mbo's auto encoder, for comparison.
     """
 
-    multiple = 16
+    stride, multiple = 1, 16
 
     def __init__(self, width: int):
         super().__init__()

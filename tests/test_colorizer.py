@@ -20,6 +20,7 @@ from colorgan.inference.colorizer import PRECISION
 from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.inference.render import RENDER_TOLERANCE, render
 from colorgan.inference.upsample import upsample_chroma
+from colorgan.models import PhotoUNet
 from colorgan.photo import Photo, read_photo
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -59,6 +60,30 @@ def test_a_mirrored_picture_has_mirrored_colours(colorizer: Colorizer) -> None:
     chroma, mirrored = colorizer.run_network(lightness), colorizer.run_network(lightness.flip(-1))
     assert chroma.abs().mean() > 0.01
     assert torch.allclose(mirrored.flip(-1), chroma, atol=1e-5)
+
+
+def test_a_network_of_stride_4_colours_pictures_of_any_size() -> None:
+    torch.manual_seed(0)
+    generator = Generator("photo", width=8, bins=2, temperature=1.0)
+    assert isinstance(generator.network, PhotoUNet)
+    generator.network.centres.copy_(torch.tensor([[30.0, 20.0], [40.0, 20.0]]))  # it can only predict orange
+    colorizer = Colorizer(generator, device="cpu")
+    photo = read_photo(skimage.data.chelsea())
+    height, width = photo.lightness.shape
+    chroma = colorizer.predict(photo, render_size=48)
+    assert chroma.shape[1] == 48 // 4
+    assert chroma.shape[2] == pytest.approx(12 * width / height, abs=2)
+    small = torch.full((1, 3, 30, 46), 128, dtype=torch.uint8)
+    assert colorizer.run_network(torch.zeros(1, 1, 30, 46)).shape == (1, 2, 8, 12)
+    lab = rgb_to_lab(colorizer.colorize_batch(small).float() / 255)
+    assert lab.shape == small.shape
+    assert lab[:, 1].min() > 29
+    assert lab[:, 1].max() < 41
+    assert (lab[:, 2] - 20).abs().max() < 1
+    assert colorizer.colorize(skimage.data.chelsea()).size == (width, height)
+    for size in ((1, 1), (3, 2), (5, 40), (33, 17)):
+        grey = np.full((*size, 3), 128, np.uint8)
+        assert (lab_of(np.array(colorizer.colorize(grey)))[:, 1] > 25).all()
 
 
 def test_the_steps_apart(colorizer: Colorizer) -> None:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from skimage import color, data
 
-from colorgan.data import Batches, DatasetError, ImageSet, is_grey, load_images, mean_hue, shift, split_indices
+from colorgan.data import Batches, DatasetError, ImageSet, is_grey, load_images, mean_hue, split_indices
 
 CARD = """---
 dataset_info:
@@ -268,22 +268,6 @@ def test_cifar10_is_exact(split: str, count: int, greys: int):
     assert images.labels.bincount().tolist() == [count // 10] * 10
     rest, removed = images.without_grey()
     assert (len(rest), removed) == (count - greys, greys)
-
-
-def test_a_shift_moves_every_image_alike_and_mirrors_what_comes_in():
-    torch.manual_seed(0)
-    rgb, moves = torch.rand(2, 3, 32, 32), set()
-    for _ in range(20):
-        moved = shift(rgb)
-        places = [
-            (y, x) for y in range(-4, 5) for x in range(-4, 5)
-            if torch.equal(moved[..., 4 + y : 28 + y, 4 + x : 28 + x], rgb[..., 4:28, 4:28])
-        ]  # fmt: skip
-        ((y, x),) = places
-        padded = torch.nn.functional.pad(rgb, (4, 4, 4, 4), mode="reflect")
-        assert torch.equal(moved, padded[..., 4 - y : 36 - y, 4 - x : 36 - x])
-        moves.add((y, x))
-    assert len(moves) > 10
 
 
 def test_processes_flip_their_images_independently(coffee: ImageSet):

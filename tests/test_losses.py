@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from colorgan.losses import RECONSTRUCTION, discriminator_loss, feature_loss, generator_loss
-from colorgan.models import Classifier
+from colorgan.losses import RECONSTRUCTION, discriminator_loss, feature_loss, generator_loss, heads_loss
+from colorgan.models import Classifier, PhotoUNet
 
 
 @pytest.mark.parametrize("kind", ["bce", "hinge"])
@@ -27,6 +27,20 @@ def test_reconstruction_losses_of_an_error_of_a_tenth():
     losses = {name: loss(zero, tenth).item() for name, loss in RECONSTRUCTION.items()}
     expected = {"mse": 0.01, "l1": 0.1, "huber": 0.1 - 0.05 / 2}
     assert losses == pytest.approx(expected)
+
+
+def test_the_losses_of_two_heads_compare_them_with_the_mean_colour_of_each_cell():
+    network = PhotoUNet(width=8, bins=2)
+    network.centres.copy_(torch.tensor([[0.0, 0.0], [55.0, 0.0]]))
+    chroma = torch.zeros(1, 2, 8, 8)
+    chroma[:, 0, :, 4:] = torch.tensor([0.25, 0.25, 0.75, 0.75])  # the right cells have a mean of 0.5: a = 55
+    predicted, logits = torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)
+    losses = heads_loss(RECONSTRUCTION["l1"], network, (predicted, logits), chroma, lambda_chroma=10)
+    assert losses["chroma"].item() == pytest.approx(0.5 / 4)  # a in half of the cells; b is right
+    assert losses["bins"].item() == pytest.approx(0.6931, abs=1e-4)  # two colours with equal probability
+    assert losses["loss"].item() == pytest.approx(10 * 0.5 / 4 + 0.6931, abs=1e-4)
+    logits[:, 0, :, 0] = logits[:, 1, :, 1] = 20.0  # grey on the left, red on the right
+    assert heads_loss(RECONSTRUCTION["l1"], network, (predicted, logits), chroma, 10)["bins"].item() < 1e-6
 
 
 def test_the_feature_loss_is_relative_to_each_stages_features(monkeypatch: pytest.MonkeyPatch):

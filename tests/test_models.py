@@ -1,9 +1,13 @@
 """The shapes of the networks' outputs, and the properties of their architectures."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
-from colorgan.models import Classifier, Discriminator, Generator
+from colorgan.bins import annealed_mean
+from colorgan.models import Classifier, Discriminator, Generator, PhotoUNet, new_photo_generator
 
 
 @pytest.mark.parametrize("architecture", ["residual", "pix2pix", "classic"])
@@ -13,6 +17,74 @@ def test_the_generator_takes_any_size(architecture: str, size: tuple[int, int]):
     chroma = generator(torch.rand(2, 1, *size) * 2 - 1)
     assert chroma.shape == (2, 2, *size)
     assert chroma.abs().max() <= 1
+
+
+def photo_generator(**options: float) -> tuple[Generator, PhotoUNet]:
+    """A narrow network for photographs in evaluation mode, and its part that has the bins."""
+    generator = Generator("photo", width=8, **options).eval()  # pyright: ignore[reportArgumentType]  # bins is an int
+    assert isinstance(generator.network, PhotoUNet)
+    return generator, generator.network
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (33, 47), (5, 100)])
+def test_the_photo_network_predicts_one_colour_for_four_by_four_pixels(size: tuple[int, int]):
+    generator, _ = photo_generator(bins=20)
+    rows, columns = (-(-side // 4) for side in size)
+    lightness = torch.rand(2, 1, *size) * 2 - 1
+    chroma, logits = generator(lightness, heads=True)
+    assert generator.stride == 4
+    assert chroma.shape == (2, 2, rows, columns)
+    assert logits.shape == (2, 20, rows, columns)
+    assert chroma.abs().max() <= 1
+    assert torch.equal(generator(lightness), chroma)
+
+
+def test_padding_leaves_the_cells_of_the_photo_network_in_place():
+    generator, _ = photo_generator(bins=20)
+    lightness = torch.rand(1, 1, 48, 48) * 2 - 1
+    padded = torch.nn.functional.pad(lightness, (8, 8, 8, 8), mode="reflect")  # to 64, the next multiple of 32
+    assert torch.equal(generator(lightness), generator(padded)[..., 2:-2, 2:-2])
+
+
+def test_a_photo_checkpoint_keeps_its_bins_and_its_temperature(tmp_path: Path):
+    generator, network = photo_generator(bins=3, temperature=0.5)
+    network.centres.copy_(torch.tensor([[0.0, 0.0], [40.0, -10.0], [-70.0, 90.0]]))
+    network.weights.copy_(torch.tensor([0.5, 1.0, 2.0]))
+    generator.save_pretrained(tmp_path)
+    again = Generator.from_pretrained(tmp_path)
+    assert isinstance(again.network, PhotoUNet)
+    assert again.temperature == 0.5
+    assert torch.equal(again.network.centres, network.centres)
+    assert torch.equal(again.network.weights, network.weights)
+    lightness = torch.rand(1, 1, 32, 32)
+    _, logits = again(lightness, heads=True)
+    assert torch.equal(again(lightness), annealed_mean(logits, again.network.centres, 0.5))
+
+
+def test_a_new_photo_network_has_the_colours_of_its_images():
+    images = torch.full((4, 3, 8, 8), 128, dtype=torch.uint8)  # grey
+    images[0] = torch.tensor([214, 89, 85], dtype=torch.uint8).view(3, 1, 1)  # a = 49, b = 28
+    network = new_photo_generator(images, width=8, uniform_share=0).network
+    assert isinstance(network, PhotoUNet)
+    assert network.bins.out_channels == 2
+    assert network.centres.tolist() == [[0, 0], [50, 30]]
+    assert network.weights.tolist() == pytest.approx([0.5 / 0.75, 0.5 / 0.25], abs=0.01)
+
+
+def test_the_settings_of_other_networks_have_no_bins(tmp_path: Path):
+    Generator(width=8).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config == {"_class_name": "Generator", "architecture": "residual", "width": 8}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"architecture": "photo"}, {"bins": 20}, {"temperature": 0.5}]
+    + [{"architecture": "photo", "bins": 20, "temperature": t} for t in (0.0, float("nan"))],
+)
+def test_only_the_photo_network_has_bins_and_a_temperature(options: dict):
+    with pytest.raises(ValueError, match="architecture photo"):
+        Generator(width=8, **options)
 
 
 @pytest.mark.parametrize(("architecture", "millions"), [("pix2pix", 16.65), ("classic", 34.52)])

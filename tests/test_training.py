@@ -26,10 +26,10 @@ from safetensors.numpy import load_file
 from skimage import data
 
 from colorgan import Colorizer
-from colorgan.data import ImageSet
-from colorgan.evaluation.evaluate import colorize_all
+from colorgan.data import ImageSet, load_images
+from colorgan.evaluation.evaluate import colorize_all, evaluate_heads
 from colorgan.evaluation.metrics import colorfulness
-from colorgan.models import Classifier, Discriminator, Generator
+from colorgan.models import Classifier, Discriminator, Generator, PhotoUNet
 from colorgan.training.checkpoints import Stop
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.images import load_split_images
@@ -156,6 +156,67 @@ def test_a_network_begins_from_and_learns_from_others(images: Path, tmp_path: Pa
     errors = {json.loads((tmp_path / name / "training.json").read_text())["metrics"]["ab_mae"] for name in options}
     assert len(errors) == 3  # each of them made a difference
     assert Colorizer.from_pretrained(tmp_path / "taught").generator.network.head.in_channels == 8
+
+
+def bins_of(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """The centres and the weights of the bins of a checkpoint."""
+    network = Generator.from_pretrained(folder).network
+    assert isinstance(network, PhotoUNet)
+    return network.centres, network.weights
+
+
+def test_the_photo_preset_trains_two_heads_and_resumes_bit_for_bit(images: Path, tmp_path: Path):
+    options = ["--preset", "photo", "--max_train_steps", 4, "--train_batch_size", 8, "--checkpointing_steps", 2]
+    printed = train("unet", tmp_path / "whole", images, *options)
+    state = tmp_path / "whole" / "checkpoint-000002"
+    train("unet", tmp_path / "resumed", images, *options, "--resume_from_checkpoint", state)
+    assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "resumed/model.safetensors")
+    assert "regression_ab_ratio" in printed
+    assert "T0.38_relative_colorfulness" in printed
+    centres, weights = bins_of(tmp_path / "whole")
+    assert len(centres) > 10
+    assert centres[weights.argmin()].norm() < 30  # common colours, whose weights are smallest, are near grey
+    train("unet", tmp_path / "on", images, *options[:4], "--generator", tmp_path / "whole", "--max_train_steps", 1)
+    assert torch.equal(bins_of(tmp_path / "on")[0], centres)
+
+
+def test_a_state_becomes_a_checkpoint_without_further_steps(images: Path, tmp_path: Path):
+    options = ["--preset", "photo", "--train_batch_size", 8]
+    train("unet", tmp_path / "run", images, *options, "--max_train_steps", 4, "--checkpointing_steps", 2)
+    train("unet", tmp_path / "two", images, *options, "--max_train_steps", 2)
+    state = tmp_path / "run" / "checkpoint-000002"
+    train("unet", tmp_path / "at-2", images, *options, "--max_train_steps", 2, "--resume_from_checkpoint", state)
+    record = json.loads((tmp_path / "at-2" / "training.json").read_text())
+    assert record["steps"] == 2
+    assert not list((tmp_path / "at-2").glob("checkpoint-*"))
+    average = torch.load(state / "custom_checkpoint_0.pkl", weights_only=False)
+    kept = load_file(tmp_path / "at-2" / "model.safetensors")
+    assert all(
+        np.array_equal(kept[name], average[f"module.{name}"].half().numpy()) for name in kept if "norm" not in name
+    )
+    assert Colorizer.from_pretrained(tmp_path / "at-2").colorize(data.coffee()).size == (600, 400)
+
+
+def test_heads_that_predict_grey_have_the_metrics_of_grey(images: Path):
+    generator = Generator("photo", width=8, bins=3).eval()  # all its bins are grey
+    assert isinstance(generator.network, PhotoUNet)
+    torch.nn.init.zeros_(generator.network.chroma.weight)
+    torch.nn.init.zeros_(cast(torch.Tensor, generator.network.chroma.bias))
+    metrics, columns = evaluate_heads(generator, load_images(str(images), "test", 80))
+    for output in ("regression", "T0.38", "T0.6", "T0.8", "T1"):
+        assert metrics[f"{output}_psnr_pooled"] == metrics["grey_psnr_pooled"]
+        assert metrics[f"{output}_ab_mae"] == metrics["grey_ab_mae"]
+        assert metrics[f"{output}_ab_ratio"] == metrics[f"{output}_ab_ratio_pooled"] == 1
+        assert metrics[f"{output}_relative_colorfulness"] < 0.02
+    assert {name: tuple(part.shape) for name, part in columns.items()} == dict.fromkeys(columns, (8, 3, 64, 64))
+
+
+def test_classifiers_of_photographs_see_crops_of_64_pixels(images: Path, tmp_path: Path):
+    train("classifier", tmp_path / "photo", images, "--preset", "photo", "--max_train_steps", 2)
+    record = json.loads((tmp_path / "photo" / "training.json").read_text())
+    assert (record["config"]["resolution"], record["config"]["crop"]) == (80, 64)
+    train("classifier", tmp_path / "other", images, "--preset", "photo-evaluator", "--max_train_steps", 2)
+    assert "# colorgan evaluator" in (tmp_path / "other" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_path: Path):
@@ -445,6 +506,16 @@ def test_the_learning_rate_rises_and_then_obeys_its_schedule(scheduler: Any, fac
     assert learning_rate_factor(TrainingConfig(lr_warmup_steps=50), 10, 100) == 1  # a tenth of all steps at most
 
 
+@pytest.mark.parametrize(("scheduler", "half", "last"), [("cosine", 0.5, 0.00616), ("linear", 0.5, 0.05)])
+def test_the_learning_rate_may_fall_in_the_last_steps_only(scheduler: Any, half: float, last: float):
+    config = TrainingConfig(lr_warmup_steps=3, lr_scheduler=scheduler, lr_decay_steps=20)
+    factors = {0: 1 / 4, 3: 1, 79: 1, 80: 1, 90: half, 99: last}
+    assert {step: learning_rate_factor(config, step, 100) for step in factors} == pytest.approx(factors, abs=1e-5)
+    longer = TrainingConfig(lr_warmup_steps=3, lr_scheduler=scheduler, lr_decay_steps=999)  # than all steps
+    whole = TrainingConfig(lr_warmup_steps=3, lr_scheduler=scheduler)
+    assert learning_rate_factor(longer, 50, 100) == learning_rate_factor(whole, 50, 100)
+
+
 def test_every_optimizer_has_its_own_rate(images: Path, tmp_path: Path):
     options = ["--learning_rate", "4e-3", "--discriminator_learning_rate", "1e-3", "--lr_warmup_steps", 0]
     train("cgan", tmp_path, images, *options, "--max_train_steps", 4)
@@ -580,6 +651,11 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "--num_train_epochs must be at least 1" in refusal("unet", *here, "--num_train_epochs", 0)
     assert "does not exist" in refusal("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
     assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
+    assert "does not have the --architecture photo" in refusal(
+        "unet", *here, "--generator", "unet", "--architecture", "photo"
+    )
+    Generator("photo", 8, bins=3).save_pretrained(tmp_path / "photo")
+    assert "does not have the --architecture residual" in refusal("cgan", *here, "--generator", tmp_path / "photo")
     assert "not of a Classifier" in refusal("nogan", *here, "--classifier", "unet")
     assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0.9)
     assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0)

@@ -2,6 +2,7 @@
 
 accelerate launch train/classifier.py --output_dir runs/classifier
 accelerate launch train/classifier.py --preset evaluator --output_dir runs/evaluator
+accelerate launch train/classifier.py --preset photo --dataset_name FOLDER --output_dir runs/photo-classifier
 
 The two differ in architecture and seed, so that NoGAN is not trained with the network that later measures it.
 """
@@ -14,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorgan.augmentation import random_crops, shift
 from colorgan.color import lightness_and_chroma
-from colorgan.data import DatasetError, ImageSet, load_images, shift
+from colorgan.data import DatasetError, ImageSet, load_images
 from colorgan.models import Classifier
 from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import TrainingConfig, option, parse_config
@@ -23,9 +25,13 @@ from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Metrics, Run
 
+PHOTO = {"resolution": 80, "augmentation": "photo", "train_batch_size": 64, "num_train_epochs": 20}
 PRESETS = {
     "default": {},
     "evaluator": {"architecture": "residual", "num_train_epochs": 15, "seed": 1},
+    # the same two networks for photographs of 80 pixels
+    "photo": PHOTO,
+    "photo-evaluator": PHOTO | {"architecture": "residual", "seed": 1},
 }
 
 
@@ -38,6 +44,10 @@ class ClassifierConfig(TrainingConfig):
     width: int = option(32, "channels of the first stage")
     classifier: str | None = option(None, "checkpoint to start from; default: random weights")
     teacher: str | None = option(None, "checkpoint of a classifier whose predictions replace the labels")
+    augmentation: Literal["shift", "photo"] = option(
+        "shift", "augmentation of the training images besides flips; photo: crops of random place, size and stretch"
+    )
+    crop: int = option(64, "height and width in pixels of the crops of --augmentation photo", least=16)
     adam_beta2: float = option(0.999, "decay rate of Adam's average of the squared gradient", below=1)
     adam_weight_decay: float = option(0.05, "weight decay, as in AdamW")
     label_smoothing: float = option(0.1, "share of the target that is spread over all classes", below=1)
@@ -69,7 +79,8 @@ def main(config: ClassifierConfig) -> None:
     classifier.train()
     for rgb, labels in run.steps(batches):
         assert labels is not None
-        lightness, chroma = lightness_and_chroma(shift(rgb))
+        rgb = random_crops(rgb, config.crop, batches.generator) if config.augmentation == "photo" else shift(rgb)
+        lightness, chroma = lightness_and_chroma(rgb)
         target, smoothing = labels, config.label_smoothing
         if teacher:  # of each image and its mirror image, and of mixtures of two images (Beyer et al. 2022)
             share = torch.rand((), device=run.device)

@@ -11,10 +11,10 @@ from typing import Literal
 
 import torch
 
-from colorgan.color import lightness_and_chroma
-from colorgan.data import shift
-from colorgan.losses import RECONSTRUCTION
-from colorgan.models import Generator, new_generator
+from colorgan.augmentation import augment
+from colorgan.evaluation.evaluate import evaluate_generator, evaluate_heads
+from colorgan.losses import RECONSTRUCTION, heads_loss
+from colorgan.models import Generator, new_generator, new_photo_generator
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
@@ -38,44 +38,75 @@ PRESETS = {
         "learning_rate": 1e-3,
         "adam_weight_decay": 0.0,
     },
+    # for photographs of 80 pixels: two heads, regression and the classification of Zhang et al. 2016
+    "photo": {
+        "resolution": 80,
+        "architecture": "photo",
+        "augmentation": "photo",
+        "loss": "huber",
+        "train_batch_size": 64,
+        "max_train_steps": 45_000,
+        "lr_warmup_steps": 500,
+        "lr_decay_steps": 9_000,
+        "ema_decay": 0.9995,
+        "validation_steps": 1200,
+        "checkpointing_steps": 600,
+    },
 }
 
 
 @dataclass
 class UNetConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/unet"), "folder for the checkpoint, the sample pictures and the states")
-    architecture: Literal["residual", "pix2pix", "classic"] = option("residual", "architecture of the generator")
+    architecture: Literal["residual", "pix2pix", "classic", "photo"] = option(
+        "residual", "architecture of the generator"
+    )
     width: int = option(48, "channels of the first stage of the generator")
     generator: str | None = option(None, "checkpoint to start from; default: random weights")
     teachers: str | None = option(
         None, "checkpoints, separated by commas: the target is the mean of the truth and of their mean prediction"
     )
     loss: Literal["mse", "l1", "huber"] = option("mse", "loss function of the chroma")
-    augmentation: Literal["none", "shift"] = option("none", "augmentation of the training images besides flips")
+    augmentation: Literal["none", "shift", "photo"] = option(
+        "none", "augmentation of the training images besides flips; photo: random crops, and the damage of old prints"
+    )
+    crop: int = option(64, "height and width in pixels of the crops of --augmentation photo", least=16)
+    lambda_chroma: float = option(10.0, "weight of the regression of --architecture photo; the classification has 1")
+    uniform_share: float = option(
+        0.9, "share of a uniform distribution in the colour frequencies that set the weights of colours; 1: all equal"
+    )
 
 
 def main(config: UNetConfig) -> None:
-    run = Run(config)
+    photo = config.architecture == "photo"
+    run = Run(config, evaluate=evaluate_heads if photo else evaluate_generator)
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
 
     names = [name.strip() for name in (config.teachers or "").split(",")]
     teachers = [Generator.from_pretrained(name).to(run.device) for name in names if name]
-    generator = new_generator(config.generator, config.architecture, config.width)
+    if photo and not config.generator:
+        generator = new_photo_generator(batches.images.images, config.width, config.uniform_share)
+    else:
+        generator = new_generator(config.generator, config.architecture, config.width)
     average = run.average(generator)
     optimizer = new_optimizer(config, generator, config.learning_rate)
     generator, optimizer = run.prepare(generator, optimizer)
 
     generator.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(shift(rgb) if config.augmentation == "shift" else rgb)
+        lightness, chroma = augment(rgb, config.augmentation, config.crop, batches.generator)
         if teachers:  # the mean of several networks has less noise than the truth (Hinton et al. 2015)
             with torch.no_grad(), run.accelerator.autocast():
                 chroma = (chroma + sum(teacher(lightness) for teacher in teachers) / len(teachers)) / 2
         with run.accelerator.accumulate(generator):
-            loss = reconstruction(generator(lightness), chroma)
-            run.update(optimizer, loss)
-        run.end_step(loss=loss)
+            if photo:
+                heads = generator(lightness, heads=True)
+                losses = heads_loss(reconstruction, average.network, heads, chroma, config.lambda_chroma)
+            else:
+                losses = {"loss": reconstruction(generator(lightness), chroma)}
+            run.update(optimizer, losses["loss"])
+        run.end_step(**losses)
 
     run.finish(average)
 

@@ -6,16 +6,19 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from colorgan.color import lightness_and_chroma, rgb_to_lab
+from colorgan.bins import annealed_mean
+from colorgan.color import inputs_to_lab, lab_to_rgb, lightness_and_chroma, rgb_to_lab, to_uint8
 from colorgan.data import DatasetError, ImageSet
 from colorgan.evaluation.metrics import (
     METRICS,
     Columns,
     ab_error,
     coarse_ab,
+    colorfulness,
     constant_baseline,
     frechet_distance,
     grey_baseline,
@@ -27,12 +30,15 @@ from colorgan.evaluation.metrics import (
     summarize,
 )
 from colorgan.inference.colorizer import Colorizer
-from colorgan.models import Classifier, Generator
+from colorgan.inference.upsample import enlarge
+from colorgan.models import Classifier, Generator, PhotoUNet
 from colorgan.parallel import one_core_threads
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]  # of CIFAR-10
 BATCH = 100  # images at a time; larger batches do not fit the processor's caches and are slower
 SAMPLES = 1000  # bootstrap samples; fd gets a twentieth of them, because one of its samples takes much longer
+
+TEMPERATURES = (0.38, 0.6, 0.8, 1.0)  # of the annealed means that `evaluate_heads` measures
 
 # networks that look at the outputs
 
@@ -189,6 +195,59 @@ def evaluate_generator(generator: Generator, validation: ImageSet) -> tuple[dict
         metrics["grey_psnr_pooled"] = psnr_from(squared_error(grey, truth).mean()).item()
         metrics["grey_ab_mae"] = ab_error(rgb_to_lab(grey.float() / 255), rgb_to_lab(truth.float() / 255)).mean().item()
     return metrics, {"grey": grey[:8], "output": outputs[:8], "truth": truth[:8]}
+
+
+@torch.inference_mode()
+def evaluate_heads(generator: Generator, validation: ImageSet) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Measure both heads of a `photo` network on at most 1,000 validation images.
+
+    The metrics begin with the name of the output: `regression` is the chroma of the first head, `T0.38` the annealed
+    mean of the second at that temperature. `ab_ratio` is the mean over images of the ab error relative to the error of
+    grey, `ab_ratio_pooled` the ratio of the sums, and `relative_colorfulness` is relative to the truth. The images are
+    shrunk to a multiple of 32 pixels, which the network sees without padding, as in training. Returns the metrics, and
+    8 images as columns of a figure.
+    """
+    truth = validation.images[:: max(1, len(validation) // 1000)][:1000]
+    multiple, size = PhotoUNet.multiple, truth.shape[-1]
+    if size > multiple and size % multiple:
+        side = size // multiple * multiple
+        truth = to_uint8(F.interpolate(truth.float() / 255, (side, side), mode="bicubic", antialias=True))
+    parts = [_outputs_of_heads(generator, part) for part in truth.split(BATCH)]
+    outputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    grey = grey_baseline(truth)
+    grey_errors = _ab_errors(grey, truth)
+    metrics = {"grey_psnr_pooled": psnr_from(squared_error(grey, truth).mean()), "grey_ab_mae": grey_errors.mean()}
+    for name, images in outputs.items():
+        errors = _ab_errors(images, truth)
+        metrics |= {
+            f"{name}_psnr_pooled": psnr_from(squared_error(images, truth).mean()),
+            f"{name}_ab_mae": errors.mean(),
+            f"{name}_ab_ratio": (errors / grey_errors.clamp(min=0.1)).mean(),
+            f"{name}_ab_ratio_pooled": errors.sum() / grey_errors.sum(),
+            f"{name}_relative_colorfulness": colorfulness(images).mean() / colorfulness(truth).mean(),
+        }
+    columns = {"grey": grey, **{name: outputs[name] for name in ("regression", "T0.6", "T0.38")}, "truth": truth}
+    every = max(1, len(truth) // 8)
+    return {k: value.item() for k, value in metrics.items()}, {k: x[::every][:8] for k, x in columns.items()}
+
+
+def _outputs_of_heads(generator: Generator, images: Tensor) -> dict[str, Tensor]:
+    """Colourize uint8 images (N, 3, H, W) by the regression and by annealed means; uint8 of the same shape by name."""
+    assert isinstance(generator.network, PhotoUNet)
+    lightness, _ = lightness_and_chroma(images.float() / 255)
+    chroma, logits = generator(lightness, heads=True)
+    outputs = {}
+    with torch.autocast(images.device.type, enabled=False):
+        means = {f"T{t:g}": annealed_mean(logits, generator.network.centres, t) for t in TEMPERATURES}
+        for name, each in {"regression": chroma.float(), **means}.items():
+            outputs[name] = to_uint8(lab_to_rgb(inputs_to_lab(lightness, enlarge(each, lightness))))
+    return outputs
+
+
+def _ab_errors(outputs: Tensor, truth: Tensor) -> Tensor:
+    """The ab error of each image, (N,), computed in batches to limit memory."""
+    pairs = zip(outputs.split(BATCH), truth.split(BATCH), strict=True)
+    return torch.cat([ab_error(rgb_to_lab(a.float() / 255), rgb_to_lab(b.float() / 255)) for a, b in pairs])
 
 
 def colorize_all(generator: Generator, images: Tensor) -> Tensor:

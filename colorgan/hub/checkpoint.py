@@ -109,9 +109,13 @@ class Checkpoint(
         return super().generate_model_card(class_name=type(self).__name__)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write config.json and the weights in half precision, which is precise enough for inference."""
+        """Write config.json, without settings that are None, and the weights in half precision.
+
+        Half precision is precise enough for inference.
+        """
         assert isinstance(self._hub_mixin_config, dict)
-        config = {"_class_name": type(self).__name__, **self._hub_mixin_config}
+        settings = {name: value for name, value in self._hub_mixin_config.items() if value is not None}
+        config = {"_class_name": type(self).__name__, **settings}
         (save_directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         weights = {
             key: (value.half() if value.is_floating_point() else value).cpu().contiguous()

@@ -16,6 +16,7 @@ from torch import Tensor
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
 from colorgan.inference.inputs import draw_light, network_inputs, relight
 from colorgan.inference.render import render
+from colorgan.inference.upsample import enlarge
 from colorgan.models import Generator
 from colorgan.parallel import on_one_core, one_core_threads
 from colorgan.photo.errors import PhotoError, PhotoWarning
@@ -115,7 +116,7 @@ class Colorizer:
         Returns 8-bit RGB (RGBA if the input has alpha), upright, with the input's size and lightness. `render_size` and
         `overview` are those of `predict`; `saturation` multiplies the chroma. With `num_samples`, returns a list of as
         many plausible colourings, drawn with the random `seed`. A picture with both sides at most `render_size` has the
-        pixels of `colorize_batch`.
+        pixels of `colorize_batch`, if the network's `stride` is 1.
 
         Raises `colorgan.PhotoError` for a picture that cannot be read. Warns with `colorgan.PhotoWarning` about parts
         of a file that were not used. For 16 bits, use `read_photo`, `predict` and `render`.
@@ -168,7 +169,7 @@ class Colorizer:
         overview: bool = True,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Chroma (2, h, w) in [-1, 1] of one photograph, at the size that the network sees; `render` enlarges it.
+        """Chroma (2, h, w) in [-1, 1] of one photograph, at the network's resolution; `render` enlarges it.
 
         The network sees the photograph with its shorter side at `render_size` pixels, a multiple of 16 (default: 48),
         and with `overview` at 16 pixels as well; the two predictions are fused. With a random `generator` (of the CPU),
@@ -185,7 +186,8 @@ class Colorizer:
     def run_network(self, lightness: Tensor) -> Tensor:
         """Chroma (N, 2, H, W) of lightness (N, 1, H, W), both in [-1, 1] and on the same device.
 
-        The mean of the network's predictions for each picture and for its mirror image.
+        The mean of the network's predictions for each picture and for its mirror image. A network with a `stride`
+        predicts one colour per cell, so its chroma is (N, 2, H / stride, W / stride), rounded up.
         """
         x = lightness.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
@@ -199,7 +201,7 @@ class Colorizer:
         Only their lightness is used. This is what the evaluation measures.
         """
         lightness = lightness_of_bytes(rgb)
-        chroma = self.run_network(lightness / LIGHTNESS_SCALE - 1)
+        chroma = enlarge(self.run_network(lightness / LIGHTNESS_SCALE - 1), lightness)
         return to_uint8(lab_to_rgb(torch.cat([lightness, chroma * CHROMA_SCALE], dim=1)))
 
     def stream(

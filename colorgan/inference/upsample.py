@@ -52,6 +52,12 @@ def upsample_chroma(chroma: Tensor, lightness: Tensor) -> Tensor:
     return on_one_core(guide_chroma, chroma, lightness).rows(lightness, 0)
 
 
+def enlarge(chroma: Tensor, lightness: Tensor) -> Tensor:
+    """Enlarge chroma (N, 2, h, w) in [-1, 1] to the size of `lightness` (N, 1, H, W), without following its edges."""
+    size = lightness.shape[-2:]
+    return chroma if chroma.shape[-2:] == size else F.interpolate(chroma, size, mode="bicubic").clamp(-1, 1)
+
+
 def guide_chroma(chroma: Tensor, lightness: Tensor) -> GuidedChroma:
     """Fit chroma (2, h, w), in any unit, to the picture whose L in [0, 100] is `lightness` (H, W).
 

@@ -49,6 +49,9 @@ class TrainingConfig:
     lr_warmup_steps: int = option(
         200, "optimizer steps over which the learning rate rises to its peak, but at most a tenth of all steps", least=0
     )
+    lr_decay_steps: int | None = option(
+        None, "let the learning rate fall in this many last steps only; default: in all steps after the warm-up"
+    )
     adam_beta1: float = option(0.9, "decay rate of Adam's average of the gradient", below=1)
     adam_beta2: float = option(0.99, "decay rate of Adam's average of the squared gradient", below=1)
     adam_weight_decay: float = option(0.01, "weight decay, as in AdamW")

@@ -270,7 +270,7 @@ class Run:
 
     def _record(self, metrics: Metrics) -> dict[str, Any]:
         return {
-            "kind": "evaluator" if self.config.preset == "evaluator" else Path(sys.argv[0]).stem,
+            "kind": "evaluator" if self.config.preset.endswith("evaluator") else Path(sys.argv[0]).stem,
             "command": command_of(sys.argv),
             "config": self.config.record(),
             "steps": self.step,
