@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorgan.bins import bins_loss
-from colorgan.models import Classifier, PhotoUNet
+from colorgan.models import Classifier
+from colorgan.unets import PhotoUNet
 
 
 def huber(predicted: Tensor, chroma: Tensor) -> Tensor:

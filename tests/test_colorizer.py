@@ -20,8 +20,8 @@ from colorgan.inference.colorizer import PRECISION
 from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.inference.render import RENDER_TOLERANCE, render
 from colorgan.inference.upsample import upsample_chroma
-from colorgan.models import PhotoUNet
 from colorgan.photo import Photo, read_photo
+from colorgan.unets import PhotoUNet
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 

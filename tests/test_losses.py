@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from colorgan.losses import RECONSTRUCTION, discriminator_loss, feature_loss, generator_loss, heads_loss
-from colorgan.models import Classifier, PhotoUNet
+from colorgan.models import Classifier
+from colorgan.unets import PhotoUNet
 
 
 @pytest.mark.parametrize("kind", ["bce", "hinge"])

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from colorgan.bins import annealed_mean
-from colorgan.models import Classifier, Discriminator, Generator, PhotoUNet, new_photo_generator
+from colorgan.models import Classifier, Discriminator, Generator, new_photo_generator
+from colorgan.unets import PhotoUNet
 
 
 @pytest.mark.parametrize("architecture", ["residual", "pix2pix", "classic"])

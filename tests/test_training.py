@@ -29,13 +29,14 @@ from colorgan import Colorizer
 from colorgan.data import ImageSet, load_images
 from colorgan.evaluation.evaluate import colorize_all, evaluate_heads
 from colorgan.evaluation.metrics import colorfulness
-from colorgan.models import Classifier, Discriminator, Generator, PhotoUNet
+from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.training.checkpoints import Stop
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.images import load_split_images
 from colorgan.training.interpolation import interpolate
 from colorgan.training.launch import fastest_precision
 from colorgan.training.optimization import learning_rate_factor, new_optimizer
+from colorgan.unets import PhotoUNet
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--train_batch_size", "8", "--width", "8", "--logging_steps", "1"]

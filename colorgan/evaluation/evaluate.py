@@ -31,8 +31,9 @@ from colorgan.evaluation.metrics import (
 )
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.upsample import enlarge
-from colorgan.models import Classifier, Generator, PhotoUNet
+from colorgan.models import Classifier, Generator
 from colorgan.parallel import one_core_threads
+from colorgan.unets import PhotoUNet
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]  # of CIFAR-10
 BATCH = 100  # images at a time; larger batches do not fit the processor's caches and are slower
