@@ -44,6 +44,7 @@ from colorgan.hub.checkpoint import bundled_generators
 from colorgan.inference.colorizer import Colorizer
 from colorgan.models import Generator
 from colorgan.photo import read_photo
+from colorgan.photo.png import write_png
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,30 @@ def test_a_photograph_comes_back_in_its_own_format(client: Client, tmp_path: Pat
     assert mean_chroma(coloured) > 2
     if not result.endswith("png"):
         assert Image.open(coloured).format == Image.open(tmp_path / name).format
+
+
+def test_the_format_of_a_result_is_that_of_the_photograph_and_not_of_its_name(tmp_path: Path) -> None:
+    grey = np.asarray(Image.open(PHOTOS / "coffee.png").convert("L"))[:64, :96]
+    deep = np.dstack([grey.astype(np.uint16) * 257, np.full(grey.shape, 30000, np.uint16)])
+    with open(tmp_path / "scan.jpg", "wb") as stream:
+        write_png(stream, deep)
+    Image.fromarray(grey).save(tmp_path / "photo.PNG", "JPEG")
+    Image.fromarray(grey).save(tmp_path / "photo", "WEBP")
+    tifffile.imwrite(tmp_path / "film.webp", deep[..., 0])
+    demo = Jobs({"unet": Colorizer.from_pretrained("unet")}, "no data set", tmp_path)
+    names = {}
+    for name in ("scan.jpg", "photo.PNG", "photo", "film.webp"):
+        results = [demo.colorize(str(tmp_path / name), for_browser=shown) for shown in (False, True)]
+        names[name] = [result.name for result in results]
+        if name == "scan.jpg":
+            head = results[0].read_bytes()[:26]
+            assert (head[1:4], head[24], head[25]) == (b"PNG", 16, 6)  # bits per channel, and RGB with alpha
+    assert names == {
+        "scan.jpg": ["scan.colorized.png"] * 2,
+        "photo.PNG": ["photo.colorized.jpg"] * 2,
+        "photo": ["photo.colorized.webp"] * 2,
+        "film.webp": ["film.colorized.tiff", "film.colorized.png"],
+    }
 
 
 def test_16_bits_stay_16_bits(client: Client, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo
 
 MAX_SATURATION = 2
 RENDER_SIZES = (16, 128)  # smallest and largest, in pixels
-BROWSER_FORMATS = ("png", "jpg", "jpeg", "webp")  # of FORMATS, those that every browser shows
+# the suffix of results by the format that the photograph was decoded as; PNG for other formats
+SUFFIXES = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "TIFF": "tiff"}
+BROWSER_SUFFIXES = ("png", "jpg", "webp")  # of SUFFIXES, those that every browser shows
 PHOTO_CACHE = 4 * MAX_PIXELS  # bytes of lightness that stay in memory: the largest photograph, or many smaller ones
 CHROMA_CACHE = 30_000_000  # bytes of predicted chroma that stay in memory
 
@@ -66,10 +68,10 @@ class Jobs:
     ) -> Path:
         """Colourize a photograph and return the coloured file.
 
-        Its format is that of the photograph if colorgan writes it (and, with `for_browser`, browsers show it), and PNG
-        otherwise. `model` is the first one by default. Sample 0 is the network's prediction, and any other number is
-        the random seed of another plausible colouring. Raises `PhotoError` for a file that cannot be read and
-        `gr.Error` for wrong settings.
+        Its format is that of the photograph, whatever its file name says, if colorgan writes it (and, with
+        `for_browser`, browsers show it), and PNG otherwise. `model` is the first one by default. Sample 0 is the
+        network's prediction, and any other number is the random seed of another plausible colouring. Raises
+        `PhotoError` for a file that cannot be read and `gr.Error` for wrong settings.
         """
         path = _given(path)
         if not 0 <= saturation <= MAX_SATURATION:
@@ -80,15 +82,14 @@ class Jobs:
                 f"The render size must be a multiple of 16 between {smallest} and {largest}, not {render_size}."
             )
         model = model or next(iter(self.networks.colorizers))
-        kind = Path(path).suffix[1:]
-        kind = kind if kind.lower() in (BROWSER_FORMATS if for_browser else FORMATS) else "png"
+        photo = self._read(path)
+        kind = _result_suffix(path, photo, for_browser)
         # the grey picture is the same for all models
         folder = self._result_folder(path, *((model, saturation, render_size, sample) if saturation else ("grey",)))
         result = folder / f"{Path(path).stem}.{'colorized' if saturation else 'grey'}.{kind}"
         if result.is_file():
             os.utime(result)  # files are deleted an hour after they were last used
             return result
-        photo = self._read(path)
         chroma = self._chroma(path, model, render_size, sample) if saturation else torch.zeros(2, 16, 16)
         pixels = render(photo, chroma, saturation=saturation, bits=photo.bits if holds_16_bits(kind) else 8)
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,6 +173,15 @@ def _given(path: str | None) -> str:
     if path is None:
         raise user_error("There is no photograph: upload one first.")
     return path
+
+
+def _result_suffix(path: str, photo: Photo, for_browser: bool) -> str:
+    """The suffix of a photograph's result, without the dot: that of the upload, unless it names another format."""
+    suffix = SUFFIXES.get(photo.format, "png")
+    if for_browser and suffix not in BROWSER_SUFFIXES:
+        suffix = "png"
+    uploaded = Path(path).suffix[1:]
+    return uploaded if FORMATS.get(uploaded.lower()) == FORMATS[suffix] else suffix
 
 
 def _read_upload(path: str) -> Photo:

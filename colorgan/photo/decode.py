@@ -46,6 +46,7 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
         except PhotoError:
             if samples is None:
                 raise
+            samples.format = "TIFF"
             return samples
         except Exception as error:  # a damaged header can raise anything
             raise PhotoError(f"{name} is damaged: its header cannot be read.") from error
@@ -72,6 +73,7 @@ def decode_image(
                 samples = _decode(image, stream, name)
                 samples.orientation = read_orientation(image)  # after decoding: a PNG can hold it after the pixels
             sideways = sideways or samples.orientation >= 5
+            samples.format = image.format or ""
             samples.exif, samples.dpi = read_exif(image), (dpi[1], dpi[0]) if dpi and sideways else dpi
             return samples
     except PhotoError:

@@ -13,6 +13,7 @@ from PIL import Image
 from colorgan.photo.decode import decode_file, decode_image
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.lightness import to_lightness
+from colorgan.photo.metadata import Metadata
 from colorgan.photo.samples import Samples, from_array
 
 Picture = Image.Image | np.ndarray | str | Path | BinaryIO
@@ -25,7 +26,8 @@ class Photo:
 
     `lightness` is L* in [0, 100], (H, W) float32. `alpha` is (H, W) uint8 or uint16, or None. `bits` is 8 or 16, as in
     the file's channels. `exif` has no orientation, because the pixels are upright. `dpi` is horizontal, vertical.
-    `notes` are sentences about parts of the file that were not used.
+    `notes` are sentences about parts of the file that were not used. `metadata` are XMP, IPTC, comments and PNG texts.
+    `format` is the format that the file was decoded as, by Pillow's name such as JPEG, or empty.
     """
 
     lightness: np.ndarray
@@ -34,6 +36,8 @@ class Photo:
     exif: bytes = b""
     dpi: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
+    metadata: Metadata = field(default_factory=Metadata)
+    format: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,7 +71,16 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
         alpha = None if samples.alpha is None else _upright(samples.alpha, samples.orientation)
     except MemoryError as error:
         raise PhotoError(f"{name} needs more memory than there is.") from error
-    return Photo(lightness, alpha, samples.values.itemsize * 8, samples.exif, samples.dpi, samples.notes)
+    return Photo(
+        lightness,
+        alpha,
+        samples.values.itemsize * 8,
+        samples.exif,
+        samples.dpi,
+        samples.notes,
+        samples.metadata,
+        samples.format,
+    )
 
 
 def picture_name(source: Picture) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from colorgan.photo.errors import PhotoError
+from colorgan.photo.metadata import Metadata
 
 STRIP = 64  # rows that are converted at once in double precision, to bound memory
 
@@ -15,7 +16,8 @@ class Samples:
 
     `values` (H, W) or (H, W, 3) and `alpha` (H, W) or None are uint8 or uint16, in the order in which they are stored:
     `orientation` (1 to 8, as in EXIF) says how to turn them. `icc` is a colour profile that still has to be applied.
-    `notes` are sentences about parts of the file that were not used. `exif` and `dpi` are those of the upright picture.
+    `notes` are sentences about parts of the file that were not used. `exif`, `dpi` and `metadata` are those of the
+    upright picture. `format` is Pillow's name of the file's format, such as JPEG, or empty.
     """
 
     values: np.ndarray
@@ -25,6 +27,8 @@ class Samples:
     orientation: int = 1
     exif: bytes = b""
     dpi: tuple[float, float] | None = None  # horizontal, vertical
+    metadata: Metadata = field(default_factory=Metadata)
+    format: str = ""
 
 
 def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
