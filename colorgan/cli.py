@@ -7,13 +7,16 @@ import argparse
 import importlib.util
 import math
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorgan import __version__
+from colorgan.signals import Stopped, stop_signals
 
 if TYPE_CHECKING:
     from colorgan.plan import Job
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (by default, those of the process) and return its exit status.
 
     0: everything was done. 1: something could not be done, and standard error says why. 130: interrupted with Ctrl-C.
-    Raises `SystemExit(2)` for wrong usage.
+    129 or 143: stopped by SIGHUP or SIGTERM. Raises `SystemExit(2)` for wrong usage.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.filterwarnings("ignore", module="PIL")  # colorgan's own messages say what matters
@@ -46,10 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments and arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
-        return _colorize(arguments)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+        with stop_signals():
+            return _colorize(arguments)
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # after SIGHUP, there may be no terminal to write to
+            print(error if isinstance(error, Stopped) else "Interrupted.", file=sys.stderr)
+        return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,24 +101,25 @@ def _colorize(arguments: list[str]) -> int:
     options = parse(arguments)
     _check_numbers(parser, options)
 
+    from colorgan.folders import describe_left_out
     from colorgan.plan import plan
 
     file_format = _file_format(parser, options)
     try:
-        jobs = plan(options.inputs, options.output, file_format)
+        planned = plan(options.inputs, options.output, file_format)
     except ValueError as error:
         parser.error(str(error))
-    if not jobs:
-        parser.error(f"There are no pictures in {', '.join(options.inputs)}.")
+    left_out = [describe_left_out(planned.left_out)] if planned.left_out else []
+    if not planned.jobs:
+        parser.error(" ".join([f"There are no pictures in {', '.join(options.inputs)}.", *left_out]))
 
     from colorgan import CheckpointError
     from colorgan.execute import colorize_files, is_device
 
     if options.device is not None and not is_device(options.device):
         parser.error(f"There is no device {options.device} here: leave --device out, or use --device cpu.")
-    planned = len(jobs)
-    jobs, failures = _without_existing(jobs, options)
-    _print_errors(failures)
+    jobs, failures = _without_existing(planned.jobs, options)
+    _print_errors(left_out + failures)
     try:
         failed = colorize_files(
             jobs,
@@ -131,12 +137,13 @@ def _colorize(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         if not options.overwrite:
-            print("Run the same command with --skip-existing to continue.", file=sys.stderr)
+            with suppress(OSError):
+                print("Run the same command with --skip-existing to continue.", file=sys.stderr)
         raise
     _print_errors(failed)
     failures += failed
-    if failures and planned > 1:
-        print(f"{len(failures)} of {planned} pictures were not colourized.", file=sys.stderr)
+    if failures and len(planned.jobs) > 1:
+        print(f"{len(failures)} of {len(planned.jobs)} pictures were not colourized.", file=sys.stderr)
     return 1 if failures else 0
 
 

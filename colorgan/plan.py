@@ -3,15 +3,14 @@
 import glob
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from colorgan.folders import MARK, picture_suffixes, pictures_in
 from colorgan.photo import FORMATS
-from colorgan.photo.formats import readable_suffixes
-
-MARK = ".colorized"  # between the name of a result and its suffix
 
 
 @dataclass(frozen=True)
@@ -22,33 +21,42 @@ class Job:
     target: str
 
 
-def plan(
-    inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, file_format: str
-) -> list[Job]:
+@dataclass(frozen=True)
+class Plan:
+    """The pictures to colourize, and the number of files in folders that are not pictures, by their suffix."""
+
+    jobs: list[Job]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None, file_format: str) -> Plan:
     """Return the pictures to read and the files to write.
 
     An input is a file, a folder (all pictures in it and its subfolders), a glob, or `-` for standard input. Results of
     this program that lie in a folder, or whose source is another input, are left out. `output` is a folder, in which
     the subfolders of the inputs are repeated; or the file of a single result; or `-` for standard output; or None for
-    the folder of each source. A result is named NAME.colorized.FORMAT after its source. Sources with the same name get
-    different results: the suffix or the folder of the source is added to the name, or a hash of its path.
+    the folder of each source. A result is named NAME.colorized.FORMAT after its source. Sources with the same name, or
+    with names that differ in case only, get different results: the suffix or the folder of the source is added to the
+    name, or a hash of its path.
 
     Raises ValueError for an input that does not exist, and for an output that cannot hold the results.
     """
     output = None if output is None else os.fspath(output)
-    found: dict[Path, tuple[Path, Path]] = {}  # by absolute path, because a file may be given twice
+    left_out: Counter[str] = Counter()
+    found: dict[Path, tuple[Path, Path]] = {}  # by location, because a file may be given twice
     for name in inputs:
-        for source, subfolder in _expand(os.fspath(name)):
-            found.setdefault(_absolute(source), (source, subfolder))
+        for source, subfolder in _expand(os.fspath(name), left_out):
+            found.setdefault(_location(source), (source, subfolder))
     originals = {path for source in found for path in (source, source.with_suffix(""))}
-    sources = [pair for absolute, pair in found.items() if _original(absolute) not in originals]
+    sources = [pair for location, pair in found.items() if _original(location) not in originals]
     if output and _is_file(output, len(sources)):
-        return [Job(str(source), output) for source, _ in sources]
+        return Plan([Job(str(source), output) for source, _ in sources], left_out)
     targets = _unique_targets(sources, output, file_format)
-    return [
+    jobs = [
         Job(str(source), "-" if str(source) == "-" and output is None else str(target))
         for source, target in targets.items()
     ]
+    return Plan(jobs, left_out)
 
 
 def _unique_targets(sources: list[tuple[Path, Path]], output: str | None, file_format: str) -> dict[Path, Path]:
@@ -59,12 +67,24 @@ def _unique_targets(sources: list[tuple[Path, Path]], output: str | None, file_f
         for source, subfolder in sources:
             folder = source.parent if output is None else Path(output) / subfolder
             targets[source] = folder / f"{names[source][0]}{MARK}.{file_format}"
-        count = Counter(targets.values())
-        clashing = [source for source, target in targets.items() if count[target] > 1 and len(names[source]) > 1]
+        # two folders whose names differ in case only are made by colorgan only below --output
+        keys = {source: (_folded(t.parent, output is not None), _folded(t.name)) for source, t in targets.items()}
+        count = Counter(keys.values())
+        clashing = [source for source, key in keys.items() if count[key] > 1 and len(names[source]) > 1]
         if not clashing:
             return targets
         for source in clashing:
             del names[source][0]
+
+
+def _folded(name: Path | str, ignore_case: bool = True) -> str:
+    """The same string for all names that a file system may take for one: macOS and Windows ignore the case."""
+    return unicodedata.normalize("NFC", str(name)).casefold() if ignore_case else str(name)
+
+
+def _location(path: Path) -> Path:
+    """Where a file lies: links to folders are followed; a link to a file is a file of its own."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _absolute(path: Path) -> Path:
@@ -100,7 +120,7 @@ def _is_file(output: str, count: int) -> bool:
                 f"--output {output} is an existing file that is not a picture: give a folder, or a name that ends in "
                 f".{', .'.join(FORMATS)}."
             )
-        if f".{suffix}" in readable_suffixes():
+        if f".{suffix}" in picture_suffixes():
             raise ValueError(
                 f"colorgan does not write {suffix}: choose a name for --output that ends in .{', .'.join(FORMATS)}."
             )
@@ -110,22 +130,21 @@ def _is_file(output: str, count: int) -> bool:
     return True
 
 
-def _expand(name: str) -> Iterator[tuple[Path, Path]]:
-    """Yield the pictures of one input, each with the subfolder that it lies in, relative to the folder given."""
+def _expand(name: str, left_out: Counter[str]) -> Iterator[tuple[Path, Path]]:
+    """Yield the pictures of one input, each with the subfolder that it lies in, relative to the folder given.
+
+    The other files of folders are counted in `left_out`.
+    """
     path = Path(name)
     if name == "-":
         yield path, Path()
     elif name and os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
-        for source in sorted(path.rglob("*")):
-            is_hidden = any(part.startswith(".") for part in source.relative_to(path).parts)
-            is_result = source.stem.endswith(MARK)
-            is_picture = source.suffix.lower() in readable_suffixes()
-            if is_picture and not is_hidden and not is_result and os.path.isfile(source):
-                yield source, source.parent.relative_to(path)
+        for source in pictures_in(path, left_out):
+            yield source, source.parent.relative_to(path)
     elif name and os.path.exists(path):
         yield path, Path()
     elif matches := sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []:
         for match in matches:
-            yield from _expand(match)
+            yield from _expand(match, left_out)
     else:
         raise ValueError(f"There is no file or folder {name or repr(name)}.")

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from colorgan import Generator, cli, execute
+from colorgan.folders import begins_like_a_picture
 from colorgan.photo import read_photo
 from colorgan.plan import Job, plan
 
@@ -153,7 +154,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         (["album", "--render-size", "50"], "--render-size must be a multiple of 16, such as 32 or 64, not 50."),
         (["album", "--quality", "0"], "--quality must be from 1 to 100, not 0."),
         (["album", "--device", "abacus"], "There is no device abacus here"),
-        (["out", "-o", "a.png"], "There are no pictures in out."),
+        (["out", "-o", "a.png"], "There are no pictures in out.\n"),
         (["album", "--device", "meta"], "There is no device meta here"),
         (["album", "-o", "all.png"], "--output all.png is one file, but there are 4 pictures: give a folder."),
         (["album", "-o", "-"], "--output - is one file, but there are 4 pictures: give a folder."),
@@ -225,8 +226,11 @@ def test_a_checkpoint_that_is_none_is_one_sentence(album: Path, capsys) -> None:
     Path("album/sub/b.colorized.png").write_text("mine")
     assert cli.main(["album", "--model", "nowhere"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "album/sub/b.colorized.png exists: use --overwrite or --skip-existing."
-    assert lines[1].startswith("There is no checkpoint nowhere")
+    assert lines[:2] == [
+        "1 file of another kind was left out (.txt).",
+        "album/sub/b.colorized.png exists: use --overwrite or --skip-existing.",
+    ]
+    assert lines[2].startswith("There is no checkpoint nowhere")
     assert cli.main(["album/a.jpg", "--model", "album"]) == 1
     assert "album has no config.json and no model.safetensors" in capsys.readouterr().err
 
@@ -256,7 +260,7 @@ def test_a_tilde_after_an_equals_sign_is_the_home(album: Path, model: str, monke
 
 
 def test_plan_takes_paths(album: Path) -> None:
-    assert plan([Path("album/a.jpg")], Path("out"), "jpg") == [Job("album/a.jpg", "out/a.colorized.jpg")]
+    assert plan([Path("album/a.jpg")], Path("out"), "jpg").jobs == [Job("album/a.jpg", "out/a.colorized.jpg")]
     assert plan([Path("album/a.jpg")], None, "png") == plan(["album/a.jpg"], None, "png")
 
 
@@ -295,6 +299,138 @@ def test_names_may_begin_with_a_dash_and_options_stand_anywhere(album: Path, mod
     assert cli.main(["album/a.jpg", "-o", "out", "album/sub/b.png", "--model", model]) == 0
     assert cli.main([".//album/a.jpg", "album/sub/../a.jpg", "-o", "out", "--overwrite", "--model", model]) == 0
     assert files(album / "out") == {"-x.colorized.png", "a.colorized.png", "b.colorized.png"}
+
+
+def test_known_pictures_are_never_left_out_and_other_files_are_counted(album: Path, model: str, capsys) -> None:
+    jpeg = Path("album/a.jpg").read_bytes()
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    contents = {
+        "photo.jpg_large": jpeg,  # from a browser
+        "no_suffix": jpeg,
+        "x.PSD": b"8BPS\0\1",
+        "list": b"P1 has no picture",
+        "empty": b"",
+        "phone.heic": heic + bytes(100),
+        "camera.NEF": b"MM\0*" + bytes(100),
+        ".hidden.jpg": jpeg,
+    }
+    for name, content in contents.items():
+        Path("album", name).write_bytes(content)
+    Path("album/lost.png").symlink_to("nowhere.png")
+    Image.fromarray(CHELSEA).save("album/two.mpo", "MPO", save_all=True, append_images=[Image.fromarray(CHELSEA)])
+    assert cli.main(["album", "-o", "out", "--model", model]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[0] == "4 files of other kinds were left out (without a suffix, .psd, .txt)."
+    assert lines[-1] == "3 of 10 pictures were not colourized."
+    for line, name in zip(lines[-4:-1], ("album/camera.NEF", "album/lost.png", "album/phone.heic"), strict=True):
+        assert name in line
+    assert files(album / "out") == {
+        *("a.colorized.png", "deep.colorized.png", "sub/b.colorized.png", "sub/c.colorized.png"),
+        *("photo.colorized.png", "no_suffix.colorized.png", "two.colorized.png"),
+    }
+    shutil.copytree("album", "others", ignore=lambda folder, names: [n for n in names if n != "x.PSD"])
+    with pytest.raises(SystemExit):
+        cli.main(["others"])
+    assert capsys.readouterr().err.endswith("There are no pictures in others. 1 file of another kind was left out (.psd).\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "is_picture"),
+    [
+        (b"BM" + bytes(12) + b"\x28\0\0\0", True),
+        (b"BM is the beginning of a text", False),
+        (b"RIFF\0\0\0\0WEBPVP8 ", True),
+        (b"RIFF\0\0\0\0WAVEfmt ", False),
+        (b"P6\n640 480\n255\n", True),
+        (b"P6\n# a comment", True),
+        (b"P1 meeting", False),
+        (b"\0\0\0\x20ftypavif", True),
+        (b"\0\0\0\x20ftypisom", False),  # a film
+        (b"<svg xmlns", False),
+        (b"%PDF-1.7", False),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", True),
+        (b"", False),
+    ],
+)
+def test_first_bytes_of_pictures(head: bytes, is_picture: bool) -> None:
+    assert begins_like_a_picture(head) == is_picture
+
+
+def test_links_to_folders_are_followed_once(album: Path) -> None:
+    Path("elsewhere").mkdir()
+    shutil.copy("album/a.jpg", "elsewhere/e.jpg")
+    Path("album/away").symlink_to(album / "elsewhere")
+    Path("album/sub/loop").symlink_to(album / "album")
+    Path("album/also").symlink_to(album / "album" / "sub")  # sorts before sub
+    Path("elsewhere/back").symlink_to(album / "album")
+    sources = ["album/a.jpg", "album/away/e.jpg", "album/deep.png", "album/sub/b.png", "album/sub/c.gif"]
+    assert [job.source for job in plan(["album"], "out", "png").jobs] == sources
+    assert [job.source for job in plan(["album", "elsewhere", "album/also/b.png"], "out", "png").jobs] == sources
+
+
+def test_results_differ_in_more_than_case(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/IMG_1.jpg", "in/img_1.jpg", "in/x.png", "A/y.jpg", "a/Y.jpg"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    if len(files(tmp_path)) < 5:
+        pytest.skip("this file system ignores case")
+    for output, same in ((None, "y.colorized.png"), ("out", None)):
+        targets = [job.target for job in plan(["in", "A", "a"], output, "png").jobs]
+        assert len({target.casefold() for target in targets}) == (4 if same else 5)  # A/ and a/ are there
+        assert (output or "in") + "/x.colorized.png" in targets
+        assert all("IMG_1.jpg" in t or "img_1.jpg" in t for t in targets if "img" in t.lower())
+
+
+def hold_writing(number: int) -> str:
+    """A program that runs the command, and says when eight results are half written, which takes a second more."""
+    return f"""
+import signal, sys, threading, time
+from colorgan import cli, execute
+from colorgan.files import write_whole
+signal.signal({number}, signal.SIG_DFL if {number} != signal.SIGINT else signal.default_int_handler)
+
+def write_photo(target, *_, **__):
+    with write_whole(target) as file:
+        file.write(b"half")
+        file.flush()
+        print("writing", flush=True)
+        time.sleep(1)
+
+execute.write_photo = write_photo
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_no_temporary_file(name: str, album: Path, model: str) -> None:
+    number = signal.Signals[name]
+    for i in range(12):
+        shutil.copy("album/a.jpg", f"album/{i}.jpg")
+    command = [sys.executable, "-c", hold_writing(number), "album", "-o", "out", "--batch-size", "1", "--model", model]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        assert any(path.endswith(".part") for path in files(album / "out"))
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+        message = process.stderr.read()
+    assert "Run the same command with --skip-existing to continue.\n" in message
+    assert message.endswith("Interrupted.\n" if name == "SIGINT" else f"Stopped by {name}.\n")
+    assert "Traceback" not in message
+    left = files(album / "out")
+    assert not [path for path in left if path.endswith(".part")]
+    assert len(left) < 16
+
+
+def test_a_signal_that_is_ignored_stays_ignored(album: Path, model: str) -> None:
+    program = "import signal, sys; from colorgan import cli, execute; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    program += "write = execute.write_photo; "
+    program += "execute.write_photo = lambda *a, **k: (signal.raise_signal(signal.SIGHUP), write(*a, **k)); "
+    command = [sys.executable, "-c", program + "sys.exit(cli.main())", "album/a.jpg", "--model", model]  # as nohup
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert Path("album/a.colorized.png").exists()
 
 
 def test_ctrl_c_ends_the_wait_for_a_pipe(album: Path, model: str) -> None:
