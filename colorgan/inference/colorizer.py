@@ -1,13 +1,12 @@
 """Colorizer: colourize a picture at its own size, without changing its lightness."""
 
+import os
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar, overload
+from typing import TypeVar, overload
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -16,13 +15,13 @@ from torch import Tensor
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
 from colorgan.inference.inputs import draw_light, network_inputs, relight
 from colorgan.inference.render import render
+from colorgan.inference.stream import stream
 from colorgan.inference.upsample import enlarge
 from colorgan.models import Generator
-from colorgan.parallel import on_one_core, one_core_threads
+from colorgan.parallel import on_one_core
 from colorgan.photo.errors import PhotoError, PhotoWarning
 from colorgan.photo.read import MAX_PIXELS, Photo, Picture, picture_name, read_photo
 
-BATCH_PIXELS = 25_000_000  # upper limit of the photographs in a batch, which are in memory; one alone can be larger
 # Precision of the network's arithmetic; float32 on other devices. The errors of bfloat16 are about ten times as large.
 PRECISION = {"cuda": torch.float16}
 
@@ -121,6 +120,8 @@ class Colorizer:
         Raises `colorgan.PhotoError` for a picture that cannot be read. Warns with `colorgan.PhotoWarning` about parts
         of a file that were not used. For 16 bits, use `read_photo`, `predict` and `render`.
         """
+        if num_samples is not None and num_samples < 0:
+            raise ValueError(f"num_samples must be at least 0, not {num_samples}.")
         photo = read_photo(image, max_pixels=max_pixels)
         _warn(photo, picture_name(image))
         generator = torch.Generator("cpu").manual_seed(seed)
@@ -144,17 +145,23 @@ class Colorizer:
     ) -> Iterator[Image.Image]:
         """Colourize pictures in order, one result for each, as `colorize` does. Reading, network and rendering overlap.
 
-        Memory is bounded: two batches and the threads' pictures are held. Raises `colorgan.PhotoError` at the first
-        picture that cannot be read.
+        `images` is read lazily. Memory is bounded, as in `stream`. Raises `colorgan.PhotoError` at the first picture
+        that cannot be read, and TypeError for a single picture.
         """
+        _refuse_single_picture(images)
+        return self._colorize_many(images, render_size, overview, saturation, batch_size)
+
+    def _colorize_many(
+        self, images: Iterable[Picture], render_size: int | None, overview: bool, saturation: float, batch_size: int
+    ) -> Iterator[Image.Image]:
 
         def finish(source: Picture, photo: Photo, chroma: Tensor) -> tuple[Image.Image, Photo, str]:
             return Image.fromarray(render(photo, chroma, saturation=saturation)), photo, picture_name(source)
 
-        stream = self.stream(
+        results = self.stream(
             images, read_photo, finish, render_size=render_size, overview=overview, batch_size=batch_size
         )
-        for result in stream:
+        for result in results:
             if isinstance(result, PhotoError):
                 raise result
             picture, photo, name = result
@@ -217,36 +224,19 @@ class Colorizer:
         """Yield `finish(source, photo, chroma)` for every source, in order, or the `PhotoError` that was raised for it.
 
         `read` and `finish` run on as many threads as PyTorch has cores, while the network runs. Photographs of one
-        shape go through the network together, at most `batch_size` at a time.
+        shape go through the network together, at most `batch_size` at a time. The photographs in memory have at most
+        100 megapixels together, unless a single one has more.
         """
 
-        def load(source: Source) -> _Loaded[Source]:
-            try:
-                photo = read(source)
-            except PhotoError as error:
-                return _Loaded(source, error, [])
-            return _Loaded(source, photo, network_inputs(photo, render_size, overview))
-
-        def complete(source: Source, photo: Photo, chroma: Tensor) -> Result | PhotoError:
-            try:
-                return finish(source, photo, chroma)
-            except PhotoError as error:
-                return error
-
-        threads = torch.get_num_threads()
-        finishing: deque[Future[Result | PhotoError]] = deque()
-        with one_core_threads(threads) as pool:
-            for batch in _batches(pool, sources, load, batch_size, threads):
-                while len(finishing) > threads:
-                    yield finishing.popleft().result()
-                chroma = iter(self._run_on_photographs([loaded.inputs for loaded in batch if loaded.inputs]))
-                for loaded in batch:
-                    if isinstance(loaded.photo, PhotoError):
-                        finishing.append(pool.submit(lambda error=loaded.photo: error))
-                    else:
-                        finishing.append(pool.submit(complete, loaded.source, loaded.photo, next(chroma)))
-            while finishing:
-                yield finishing.popleft().result()
+        return stream(
+            self._run_on_photographs,
+            sources,
+            read,
+            finish,
+            render_size=render_size,
+            overview=overview,
+            batch_size=batch_size,
+        )
 
     def _run_on_photographs(self, photographs: list[list[Tensor]]) -> list[Tensor]:
         """Chroma (2, h, w) for the inputs of each photograph; inputs of one shape go through the network together."""
@@ -263,37 +253,6 @@ class Colorizer:
         return [fuse([chroma[i, j] for j in range(len(inputs))]) for i, inputs in enumerate(photographs)]
 
 
-class _Loaded(NamedTuple, Generic[Source]):
-    """A source, its photograph or the error that reading it raised, and the network's inputs (none for an error)."""
-
-    source: Source
-    photo: Photo | PhotoError
-    inputs: list[Tensor]
-
-
-def _batches(
-    pool: ThreadPoolExecutor,
-    sources: Iterable[Source],
-    load: Callable[[Source], _Loaded[Source]],
-    batch_size: int,
-    ahead: int,
-) -> Iterator[list[_Loaded[Source]]]:
-    """Yield loaded sources in batches of `batch_size`, or fewer if they are large, while `ahead` others are read."""
-    remaining = iter(sources)
-    reading = deque(pool.submit(load, source) for source in islice(remaining, ahead))
-    batch: list[_Loaded[Source]] = []
-    pixels = 0
-    while reading:
-        future = reading.popleft()
-        reading.extend(pool.submit(load, source) for source in islice(remaining, 1))
-        loaded = future.result()
-        batch.append(loaded)
-        pixels += 0 if isinstance(loaded.photo, PhotoError) else loaded.photo.lightness.size
-        if len(batch) >= batch_size or pixels >= BATCH_PIXELS or not reading:
-            yield batch
-            batch, pixels = [], 0
-
-
 @torch.inference_mode()
 def fuse(chroma: list[Tensor]) -> Tensor:
     """Fuse several predictions (2, h, w) for one photograph: the mean hue, with the strength of the largest one.
@@ -307,6 +266,16 @@ def fuse(chroma: list[Tensor]) -> Tensor:
     mean = torch.stack([F.interpolate(each[None], largest.shape[-2:], mode="bicubic")[0] for each in chroma]).mean(0)
     strength = largest.norm(dim=0).mean() / mean.norm(dim=0).mean().clamp(min=1e-6)
     return (mean * strength.clamp(max=2)).clamp(-1, 1)
+
+
+def _refuse_single_picture(images: object) -> None:
+    """Raise TypeError if `images` is one picture: iterating it would yield letters, lines or rows of pixels."""
+    is_array = isinstance(images, np.ndarray) and (images.ndim < 3 or (images.shape[3:] == () and images.shape[2] <= 4))
+    if is_array or isinstance(images, str | bytes | os.PathLike | Image.Image) or hasattr(images, "read"):
+        raise TypeError(
+            f"colorize_many takes several pictures, such as a list of paths, not one {type(images).__name__}: "
+            "use colorize for one picture, or list the files of a folder."
+        )
 
 
 def _warn(photo: Photo, name: str) -> None:

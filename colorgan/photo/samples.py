@@ -1,5 +1,7 @@
 """Samples: the values of a picture's channels at 8 or 16 bits, before they are turned into lightness."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +9,9 @@ import numpy as np
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.metadata import Metadata
 
+# Called with the number of pixels of a picture before it is decoded. `inference/stream.py` waits in it, so that all
+# pictures that are read at once do not need too much memory together.
+before_decoding: ContextVar[Callable[[int], None]] = ContextVar("before_decoding", default=lambda pixels: None)
 STRIP = 64  # rows that are converted at once in double precision, to bound memory
 
 
@@ -32,13 +37,14 @@ class Samples:
 
 
 def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
-    """Raise `PhotoError` if the picture has no pixels, or more than `max_pixels`."""
+    """Raise `PhotoError` if the picture has no pixels, or more than `max_pixels`; then call `before_decoding`."""
     if width < 1 or height < 1:
         raise PhotoError(f"{name} has no pixels: it is {width} by {height}.")
     if width * height > max_pixels:
         raise PhotoError(
             f"{name} is larger than {max_pixels:,} pixels: it has {width} x {height} = {width * height:,}."
         )
+    before_decoding.get()(width * height)
 
 
 def from_array(array: np.ndarray, max_pixels: int, name: str) -> Samples:
