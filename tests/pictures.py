@@ -74,7 +74,7 @@ def tiff_lzw(
     }
     tags |= {273: starts[:-1], ORIENTATION: [1], 277: [channels], 278: [height], 279: [len(data) for data in strips]}
     tags |= {284: [2 if planes else 1], 317: [predictor]}
-    if channels in (2, 4):
+    if channels in (2, 4) and photometric != 5:  # CMYK has four without alpha
         tags[338] = [2]
     tags[339] = [3 if pixels.dtype.kind == "f" else 1] * channels
     after, entries, values = starts[-1] + 6 + 12 * len(tags), b"", b""

@@ -2,21 +2,22 @@
 
 import contextlib
 import functools
+import io
 import struct
-import threading
-import warnings
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution
 from colorgan.photo.formats import READABLE, pillow_formats
 from colorgan.photo.lightness import UNUSED_PROFILE, convert_to_srgb, luminance_tables
-from colorgan.photo.samples import Samples, check_size, split_alpha, to_uint16
+from colorgan.photo.raw import RAW, is_raw
+from colorgan.photo.samples import Samples, check_size, split_alpha, to_integers
 from colorgan.photo.settings import file_settings
-from colorgan.photo.tiff import decode_deep_tiff
+from colorgan.photo.tiff import SIGNATURES as TIFF_SIGNATURES
+from colorgan.photo.tiff import UNREAD_TIFF, TiffPicture, decode_tiff, first_page_at
 
 PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # formats whose first picture is taken of several
 PLANAR_CONFIGURATION, PHOTOMETRIC = 0x011C, 0x0106  # TIFF tags
@@ -25,7 +26,6 @@ HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # byte
 # (Grey with alpha has no mode of the other byte order: its four bytes are read as those of an RGBA pixel.)
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B"}
 LOW_BYTES |= {key.replace("RGB", "RGBA"): value.replace("RGB", "RGBA") for key, value in LOW_BYTES.items()}
-_opening = threading.Lock()  # `warnings.catch_warnings` of two threads at once would not restore the filters
 
 
 def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
@@ -34,32 +34,40 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
     Raises `PhotoError`.
     """
     with file_settings():
-        samples = decode_deep_tiff(stream, max_pixels, name)
+        stream.seek(0)
+        head = stream.read(1024)
+        if is_raw(head):
+            raise PhotoError(RAW.format(name))
+        tiff = decode_tiff(stream, max_pixels, name)
         stream.seek(0)
         try:
-            with _opening, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's warnings; colorgan has limits and messages of its own
-                image = open_picture(stream, name)
+            image = open_picture(stream, name)
         except Image.DecompressionBombError as error:
             limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
             raise PhotoError(f"{name} is larger than {limit:,} pixels.") from error
         except PhotoError:
-            if samples is None:
+            if tiff is None or tiff.samples is None:
                 raise
-            samples.format = "TIFF"
-            return samples
+            tiff.samples.format = "TIFF"
+            return _to_rgb(tiff.samples)
         except Exception as error:  # a damaged header can raise anything
-            raise PhotoError(f"{name} is damaged: its header cannot be read.") from error
+            raise PhotoError(_unread(head, name)) from error
         with image:
-            return decode_image(image, stream, max_pixels, name, samples)
+            if tiff is None or tiff.samples or tiff.offset is None:
+                return decode_image(image, stream, max_pixels, name, tiff)
+            stream = io.BytesIO(first_page_at(stream, tiff.offset))
+            with open_picture(stream, name) as page:
+                samples = decode_image(page, stream, max_pixels, name, tiff)
+                samples.exif = samples.exif or read_exif(image)
+                return samples
 
 
 def decode_image(
-    image: Image.Image, stream: BinaryIO | None, max_pixels: int, name: str, samples: Samples | None = None
+    image: Image.Image, stream: BinaryIO | None, max_pixels: int, name: str, tiff: TiffPicture | None = None
 ) -> Samples:
     """The samples of an image that Pillow opened, with its EXIF data and resolution.
 
-    `stream` is the file that it was opened from, if there is one; `samples` are those of `decode_deep_tiff`, if any.
+    `stream` is the file that it was opened from, if there is one; `tiff` is the result of `decode_tiff` for it.
     Raises `PhotoError`.
     """
     check_size(*image.size, max_pixels, name)
@@ -69,8 +77,11 @@ def decode_image(
             # Read before decoding: Pillow then turns TIFFs itself, and deletes the tag.
             is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
             sideways = is_tiff and image.tag_v2.get(ORIENTATION) in (5, 6, 7, 8)
-            if samples is None:
-                samples = _decode(image, stream, name)
+            samples = tiff.samples if tiff else None
+            if samples is not None:
+                samples = _to_rgb(samples)
+            else:
+                samples = _decode(image, stream, name, tiff)
                 samples.orientation = read_orientation(image)  # after decoding: a PNG can hold it after the pixels
             sideways = sideways or samples.orientation >= 5
             samples.format = image.format or ""
@@ -128,8 +139,8 @@ def _refusal(head: bytes, name: str) -> str:
         return f"{name} is empty."
     if text.startswith((b"<svg", b"%pdf", b"%!ps")) or (text.startswith(b"<?xml") and b"<svg" in text):
         return f"{name} is a vector drawing (SVG, PDF or PostScript), which has no pixels: export it as PNG first."
-    if head[:4] in (b"II*\0", b"MM\0*"):
-        return f"{name} is a damaged TIFF, or of a kind that is not read: save it uncompressed or with Deflate."
+    if head[:4] in TIFF_SIGNATURES:
+        return UNREAD_TIFF.format(name)
     if head[4:12] in HEIC and _pillow_heif() is None:
         return f"{name} is a HEIC picture: install pillow-heif to read it, or save it as JPEG."
     if (
@@ -141,14 +152,22 @@ def _refusal(head: bytes, name: str) -> str:
     return f"{name} is not a picture, or is damaged: colorgan reads {READABLE}."
 
 
-def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
-    notes = []
+def _unread(head: bytes, name: str) -> str:
+    """The message about a file that begins with these bytes, whose header made Pillow raise an error."""
+    kind = "BMP" if head[:2] == b"BM" else "WebP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
+    if kind:
+        return f"{name} is a {kind} of a kind that is not read, or is damaged: save it as PNG."
+    return f"{name} is damaged: its header cannot be read."
+
+
+def _decode(image: Image.Image, stream: BinaryIO | None, name: str, tiff: TiffPicture | None) -> Samples:
+    notes = list(tiff.notes) if tiff else []
     if getattr(image, "is_animated", False):
         if image.format in ("PNG", "WEBP", "AVIF"):
             raise PhotoError(
                 f"{name} is an animated {image.format}, which colorgan does not colourize: save one frame."
             )
-        if image.format in PARTS:
+        if image.format in PARTS and not tiff:
             which = f"number {image.tell() + 1}" if image.tell() else "the first"  # a PIL image can be at any frame
             notes.append(f"Only {which} of its {getattr(image, 'n_frames', 1)} {PARTS[image.format]} was taken.")
     raw_mode = _raw_mode(image)
@@ -157,12 +176,16 @@ def _decode(image: Image.Image, stream: BinaryIO | None, name: str) -> Samples:
         raise PhotoError(f"{name} is a JPEG 2000 of {bits} bits, which is read in grey only: save it as PNG or TIFF.")
     is_planar = _tiff_tag(image, PLANAR_CONFIGURATION) == 2  # stored as planes, of which Pillow cannot give low bytes
     image.load()
+    if tiff and tiff.palette is not None and image.mode in ("P", "PA"):
+        image.putpalette(tiff.palette.tobytes())
     icc = image.info.get("icc_profile") or None
     if image.format == "PNG" and stream and raw_mode in {*LOW_BYTES, "LA;16B"}:
         return Samples(*_decode_deep_png(image, stream, raw_mode), icc, notes)
     if image.format == "TIFF" and stream and raw_mode in LOW_BYTES and not is_planar:
         low = _decode_as(stream, "TIFF", LOW_BYTES[raw_mode])
         return Samples(*split_alpha(_join_bytes(image, low)), icc, notes)
+    if image.mode == "LAB":
+        return Samples(np.asarray(image)[..., 0], None, None, notes, is_lightness=True)
     if icc and luminance_tables(icc, 1 if image.mode in ("1", "L", "LA", "I;16", "I", "F") else 3, 256) is None:
         image, icc = _apply_profile(image, icc, notes), None
     values, alpha = _pillow_samples(image, raw_mode, notes)
@@ -215,6 +238,21 @@ def _apply_profile(image: Image.Image, icc: bytes, notes: list[str]) -> Image.Im
     return converted
 
 
+def _to_rgb(samples: Samples) -> Samples:
+    """The samples of a TIFF, with CMYK (H, W, 4) converted to 8-bit RGB by the embedded profile or by arithmetic."""
+    if samples.values.shape[2:] != (4,):
+        return samples
+    values, alpha = samples.values, samples.alpha
+    if values.dtype == np.uint16:
+        samples.notes.append("Its 16 bits were read as 8.")
+        values, alpha = (values >> 8).astype(np.uint8), None if alpha is None else (alpha >> 8).astype(np.uint8)
+    image = Image.merge("CMYK", [Image.fromarray(np.ascontiguousarray(values[..., i])) for i in range(4)])
+    if samples.icc:
+        image, samples.icc = _apply_profile(image, samples.icc, samples.notes), None
+    samples.values, samples.alpha = np.asarray(image.convert("RGB")), alpha
+    return samples
+
+
 def _decode_deep_png(high: Image.Image, stream: BinaryIO, raw_mode: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Colours and alpha of a PNG with 16 bits per channel, of which `high` has the high bytes."""
     if raw_mode == "LA;16B":
@@ -252,7 +290,7 @@ def _pillow_samples(image: Image.Image, raw_mode: str | None, notes: list[str]) 
             values = (values << 4) | (values >> 8)
         if image.mode == "I;16" and _tiff_tag(image, PHOTOMETRIC) == 0:  # 0 is white
             values = 65535 - values
-        values = to_uint16(values, notes)
+        values = to_integers(values, notes)
         return values, _alpha_from_value(values, transparent, 65535)
     if image.mode in ("1", "L"):
         values = np.asarray(image.convert("L"))
@@ -261,11 +299,6 @@ def _pillow_samples(image: Image.Image, raw_mode: str | None, notes: list[str]) 
     if image.mode in ("LA", "La"):
         values = np.asarray(image.convert("LA"))
         return values[..., 0], values[..., 1]
-    if image.mode == "LAB":
-        srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-        assert converted is not None  # it is None only for conversions in place
-        image = converted
     wanted = "RGBA" if image.has_transparency_data else "RGB"
     return split_alpha(np.asarray(image if image.mode == wanted else image.convert(wanted)))
 

@@ -36,6 +36,8 @@ def to_lightness(samples: Samples) -> np.ndarray:
     if tables is None:
         tables = srgb_luminance_tables(channels, levels).numpy()
     grey = luminance_to_lightness(torch.from_numpy(tables[0])).numpy() if channels == 1 else None
+    if samples.is_lightness:
+        grey = np.linspace(0, 100, levels, dtype=np.float32)
     lightness = np.empty((height, width), np.float32)
 
     @torch.inference_mode()  # in each thread

@@ -21,8 +21,9 @@ class Samples:
 
     `values` (H, W) or (H, W, 3) and `alpha` (H, W) or None are uint8 or uint16, in the order in which they are stored:
     `orientation` (1 to 8, as in EXIF) says how to turn them. `icc` is a colour profile that still has to be applied.
-    `notes` are sentences about parts of the file that were not used. `exif`, `dpi` and `metadata` are those of the
-    upright picture. `format` is Pillow's name of the file's format, such as JPEG, or empty.
+    `is_lightness` says that `values` (H, W) are L*, from 0 to 100 over all levels. `notes` are sentences about parts of
+    the file that were not used. `exif`, `dpi` and `metadata` are those of the upright picture. `format` is Pillow's
+    name of the file's format, such as JPEG, or empty.
     """
 
     values: np.ndarray
@@ -34,6 +35,7 @@ class Samples:
     dpi: tuple[float, float] | None = None  # horizontal, vertical
     metadata: Metadata = field(default_factory=Metadata)
     format: str = ""
+    is_lightness: bool = False
 
 
 def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
@@ -69,35 +71,42 @@ def split_alpha(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return (pixels[..., :-1], pixels[..., -1]) if pixels.shape[-1] in (2, 4) else (pixels, None)
 
 
-def to_uint16(values: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Convert integers or floats of any size to uint16.
+def to_integers(values: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Convert integers or floats of any size to uint16, and integers of 8 bits to uint8.
 
-    Floats in [0, 1] and integers in [0, 65535] keep their meaning. Other values are scaled so that the lowest becomes 0
-    and the highest 65535, and a sentence about it is added to `notes`.
+    Unsigned integers of 8 and 16 bits and floats in [0, 1] keep their meaning. Integers of other types have no range
+    that a file states, so white is guessed: 127 for int8, 32767 for int16; for larger ones 255 if no value is higher,
+    else 65535. Values outside the range are scaled so that the lowest becomes black and the highest white. A sentence
+    about a guess or scaling is added to `notes`.
     """
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return values.astype(np.uint16, copy=False)
+    if values.dtype in (np.uint8, np.uint16):
+        return values
     strips = [slice(top, top + STRIP) for top in range(0, len(values), STRIP)]
     lowest = min(float(_finite(values[strip]).min()) for strip in strips)
     highest = max(float(_finite(values[strip]).max()) for strip in strips)
-    scale = 65535.0 if values.dtype.kind == "f" else 1.0
-    if lowest < 0 or highest * scale > 65535:
+    white = 1.0
+    if values.dtype.kind in "iu":
+        white = {"int8": 127.0, "int16": 32767.0}.get(values.dtype.name, 255.0 if highest <= 255 else 65535.0)
+    if lowest < 0 or highest > white:
         notes.append(f"Its values were scaled so that {lowest:g} is black and {highest:g} is white.")
-        scale = 65535 / max(highest - lowest, 1e-30)
+        white = max(highest - lowest, 1e-30)
     else:
         lowest = 0.0
-    result = np.empty(values.shape, np.uint16)
+        if white not in (1.0, 65535.0):
+            notes.append(f"Its values were scaled so that 0 is black and {white:g} is white.")
+    most = 255 if values.dtype == np.int8 else 65535
+    result = np.empty(values.shape, np.uint8 if values.dtype == np.int8 else np.uint16)
     for strip in strips:
-        result[strip] = ((_finite(values[strip]) - lowest) * scale).round()
+        result[strip] = ((_finite(values[strip]) - lowest) * (most / white)).round()
     return result
 
 
-def alpha_to_uint16(values: np.ndarray) -> np.ndarray:
-    """Convert alpha to uint16: floats from [0, 1], integers from 0 to the largest number of their type."""
-    if values.dtype == np.uint16:
+def alpha_to_integers(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Convert alpha to uint8 or uint16: floats from [0, 1], integers from 0 to the largest number of their type."""
+    if values.dtype == dtype:
         return values
     most = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    return (_finite(values).clip(0, most) * (65535 / most)).round().astype(np.uint16)
+    return (_finite(values).clip(0, most) * (np.iinfo(dtype).max / most)).round().astype(dtype)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

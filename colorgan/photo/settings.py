@@ -6,10 +6,11 @@ restores it, and nobody waits for another thread.
 
 import logging
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from PIL import PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 
 class _SharedSetting:
@@ -35,14 +36,47 @@ class _SharedSetting:
                 setattr(self._owner, self._attribute, self._before)
 
 
-# Pillow refuses a PNG with a compressed text of more than 1 MB. Here one text may be as long as all texts together.
-_long_png_texts = _SharedSetting(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_MEMORY)
-# tifffile logs problems that colorgan raises as a PhotoError, or avoids by reading the file with Pillow
-_quiet_tifffile = _SharedSetting(logging.getLogger("tifffile"), "disabled", True)
+class _Warnings:
+    """The module `warnings`, except that `warn` does nothing in threads that read a photograph."""
+
+    def __init__(self) -> None:
+        self.reading = threading.local()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(warnings, name)
+
+    def warn(
+        self, message: str | Warning, category: type[Warning] | None = None, stacklevel: int = 1, **options: object
+    ) -> None:
+        """Warn as `warnings.warn` does, in other threads."""
+        if not getattr(self.reading, "depth", 0):
+            warnings.warn(message, category, stacklevel + 1, **options)  # pyright: ignore[reportCallIssue,reportArgumentType]  # options differ between versions of Python
+
+
+_warnings = _Warnings()
+_SETTINGS = (
+    # Pillow refuses a PNG with a compressed text of more than 1 MB. Here one text may be as long as all texts together.
+    _SharedSetting(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_MEMORY),
+    # Both libraries log problems that colorgan raises as a PhotoError, or avoids by reading the file with the other.
+    _SharedSetting(logging.getLogger("tifffile"), "disabled", True),
+    _SharedSetting(logging.getLogger(TiffImagePlugin.__name__), "disabled", True),
+    # Pillow's warnings do not name the picture; colorgan has limits and messages of its own. The filters of the module
+    # `warnings` cannot be changed for one thread.
+    *(
+        _SharedSetting(module, "warnings", _warnings)
+        for module in (Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin)
+    ),
+)
 
 
 @contextmanager
 def file_settings() -> Iterator[None]:
-    """Allow long texts in PNG files and disable tifffile's log inside the block."""
-    with _long_png_texts, _quiet_tifffile:
-        yield
+    """Inside the block, allow long texts in PNG files and disable tifffile's log, and Pillow's log and warnings."""
+    with ExitStack() as stack:
+        for setting in _SETTINGS:
+            stack.enter_context(setting)
+        _warnings.reading.depth = getattr(_warnings.reading, "depth", 0) + 1
+        try:
+            yield
+        finally:
+            _warnings.reading.depth -= 1
