@@ -56,7 +56,8 @@ Apache-2.0. If you use it in research, please cite
 """
 # beginnings of the names of options that do not change the result, or are stated elsewhere in the card
 NO_HYPER_PARAMETERS = (
-    *("output_dir", "dataset_name", "preset", "stage", "num_train_epochs", "max_train_steps", "train_batch_size"),
+    *("output_dir", "dataset_name", "image_column", "label_column", "preset", "stage"),
+    *("num_train_epochs", "max_train_steps", "train_batch_size"),
     *("validation_steps", "checkpoint", "resume", "logging", "report_to", "push", "hub", "overwrite"),
 )
 END = "<!-- end of metrics -->"
@@ -123,13 +124,23 @@ def _training(record: dict[str, Any]) -> str:
 ```
 
 {images["training"]} of the {data["num_images"]} images of `{data["name"]}` (split `{data["split"]}`, \
-{data["num_grey_removed"]} exactly grey ones were left out, SHA-256 of all pixels `{data["checksum"]}`), \
-{record["steps"]} steps of {batch} images, {max(1, round(record["seconds"] / 60))} min on \
-{hardware}. Hyper-parameters: {options}.
+{data["num_grey_removed"]} exactly grey ones were left out, {_changes(data)}\
+SHA-256 of all pixels `{data["checksum"]}`), {record["steps"]} steps of {batch} images, \
+{max(1, round(record["seconds"] / 60))} min on {hardware}. Hyper-parameters: {options}.
 
 On the {images["validation"]} validation images, after step {step}: \
 {", ".join(f"{name} {value:.4g}" for name, value in metrics.items())}.
 """
+
+
+def _changes(data: dict[str, Any]) -> str:
+    """What was done to the images when they were loaded, as the beginning of a list; records of CIFAR-10 have none."""
+    parts = {
+        "num_converted": "were converted to RGB",
+        "num_enlarged": "were enlarged",
+        "num_left_out": "more could not be read",
+    }
+    return "".join(f"{data[name]} {text}, " for name, text in parts.items() if data.get(name))
 
 
 def update_metrics(folder: Path, record: dict[str, Any], name: str) -> None:

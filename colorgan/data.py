@@ -1,23 +1,28 @@
 """Image data sets through Hugging Face `datasets`, decoded once into one uint8 tensor that lives on the device."""
 
+import functools
 import hashlib
+import logging
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from colorgan.hub.client import download_dataset_file
 from colorgan.hub.retry import HUB_ERRORS, reason, retry
+from colorgan.pictures import Changes, decode, kind, square, to_rgb
 
 # the Hub's file with one split: to show a few test images, `load_dataset` would download the training images as well
 SPLIT_FILES = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
+IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label", "fine_label")  # used if none is named
+
+logger = logging.getLogger(__name__)
 
 
 class DatasetError(ValueError):
@@ -31,6 +36,7 @@ class ImageSet:
     images: Tensor
     labels: Tensor | None
     class_names: list[str]
+    changes: Changes = field(default_factory=Changes)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,39 +63,85 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def load_images(name: str | Path, split: str, resolution: int = 32) -> ImageSet:
+def load_images(
+    name: str | Path,
+    split: str,
+    resolution: int = 32,
+    image_column: str | None = None,
+    label_column: str | None = None,
+) -> ImageSet:
     """Load a split of an image data set, every image `resolution` pixels square (shorter side scaled, centre cropped).
 
-    `name` is a Hub id such as `uoft-cs/cifar10`, or a folder that `datasets.load_dataset` can read: Parquet files or
-    image files. Images are in the column `img` or `image`, labels in `label` or `fine_label` if there are any.
-    Raises `DatasetError` if the data set cannot be read or its images are not RGB.
+    `name` is a Hub id such as `uoft-cs/cifar10`; a folder that `datasets.load_dataset` can read, with Parquet files or
+    image files; or one Parquet file, whose rows are all used, whatever the split. Default columns: images in `img` or
+    `image`, labels in `label` or `fine_label` if there are any; only integers from 0 on are labels. Images of other
+    modes become RGB, small ones are enlarged, and unreadable ones are left out, which is logged as a warning.
+    Raises `DatasetError` if the data set cannot be read.
     """
     import datasets  # here, because the library colourizes without this package
 
     rows, title = _open_split(str(name), split), f"{name} ({split})"
     features = rows.features or {}
-    column = next((each for each in ("img", "image") if each in features), None)
+    column = _find_column(features, image_column, IMAGE_COLUMNS, str(name))
     if column is None:
-        raise DatasetError(f"{name} has the columns {list(features)}; colorgan needs images in one named img or image.")
-    if not isinstance(features[column], datasets.Image):
+        raise DatasetError(
+            f"{name} has the columns {list(features)}: say which holds the images if it is not img or image."
+        )
+    if not _holds_images(features[column]):
         raise DatasetError(f"The column {column} of {name} holds {features[column]}, not images.")
-    label_column = next((each for each in ("label", "fine_label") if each in features), None)
-    pixels, labels = bytearray(), []
+    label_column = _find_column(features, label_column, LABEL_COLUMNS, str(name))
+    pixels, labels, changes = bytearray(), [], Changes()
     for i, row in enumerate(_read_rows(rows.cast_column(column, datasets.Image(decode=False)), title)):
         try:
-            picture = features[column].decode_example(row[column])
-        except Exception as error:  # decoders raise errors of many types for damaged data
-            raise DatasetError(f"Image {i} of {title} is damaged: leave it out.") from error
-        if picture.mode != "RGB":
-            raise DatasetError(f"Image {i} of {title} has mode {picture.mode}; colorgan needs RGB images.")
-        pixels += _square(picture, resolution).transpose(2, 0, 1).tobytes()
+            picture = decode(row[column])
+            if mode := kind(picture):
+                picture = to_rgb(picture)
+                changes.converted[mode] += 1
+        except Exception:  # decoders raise errors of many types for damaged data
+            changes.left_out[i] = _file_name(row[column], str(name)) or f"row {i}"
+            continue
+        changes.enlarged += min(picture.size) < resolution
+        pixels += square(picture, resolution).transpose(2, 0, 1).tobytes()
         labels.append(row[label_column] if label_column else None)
     if not labels:
-        raise DatasetError(f"The split {split} of {name} has no images.")
+        unreadable = f" that can be read ({changes.names()})" if changes.left_out else ""
+        raise DatasetError(f"The split {split} of {name} has no images{unreadable}.")
+    for sentence in changes.sentences(title, resolution):
+        _warn_once(sentence)
     images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, 3, resolution, resolution)
-    if label_column is None or not all(isinstance(label, int) for label in labels):
-        return ImageSet(images, None, [])
-    return ImageSet(images, torch.tensor(labels), getattr(features[label_column], "names", []))
+    if label_column is None or not all(isinstance(label, int) and label >= 0 for label in labels):
+        return ImageSet(images, None, [], changes)
+    class_names = getattr(features[label_column], "names", [])
+    return ImageSet(images, torch.tensor(labels, dtype=torch.int64), class_names, changes)
+
+
+def _find_column(features: dict[str, Any], wanted: str | None, usual: tuple[str, ...], name: str) -> str | None:
+    """The wanted column, else the first of the usual ones, else None. Raises `DatasetError` if it does not exist."""
+    if wanted is not None and wanted not in features:
+        raise DatasetError(f"{name} has no column {wanted}; it has the columns {list(features)}.")
+    return wanted or next((each for each in usual if each in features), None)
+
+
+def _holds_images(feature: Any) -> bool:
+    """Whether the values of a column are images, or files of images as other programs store them in Parquet."""
+    import datasets
+
+    if isinstance(feature, datasets.Value):
+        return feature.dtype in ("binary", "large_binary")
+    return isinstance(feature, datasets.Image) or (isinstance(feature, dict) and "bytes" in feature)
+
+
+def _file_name(stored: dict[str, Any] | None, folder: str) -> str | None:
+    """The path in the data set's folder of an image that is a file of its own; None for other images."""
+    if stored is None or stored["bytes"] is not None or stored["path"] is None:
+        return None
+    path, parent = Path(stored["path"]), Path(folder).resolve()
+    return str(path.relative_to(parent)) if path.is_relative_to(parent) else str(path)
+
+
+@functools.cache  # the stages of a training load the same data set again
+def _warn_once(sentence: str) -> None:
+    logger.warning("%s", sentence)
 
 
 def _open_split(name: str, split: str) -> Any:
@@ -100,8 +152,12 @@ def _open_split(name: str, split: str) -> Any:
     try:
         if Path(name).is_dir():
             return _open_files(str(Path(name).resolve()), split)
-        if name.startswith((".", "/", "~")):
-            raise DatasetError(f"The data set folder {name} does not exist.")
+        if Path(name).is_file():
+            if not name.endswith(".parquet"):
+                raise DatasetError(f"{name} is a file, but not a Parquet file: give a folder or a .parquet file.")
+            return _open_files("parquet", split, data_files={split: str(Path(name).resolve())})
+        if name.startswith((".", "/", "~")) or name.endswith(".parquet"):
+            raise DatasetError(f"The data set {name} does not exist.")
         file = download_dataset_file(name, SPLIT_FILES[name].format(split=split)) if name in SPLIT_FILES else None
         if file:
             return _open_files("parquet", split, data_files={split: str(file)})
@@ -115,7 +171,7 @@ def _open_split(name: str, split: str) -> Any:
     except (*HUB_ERRORS, DatasetsError) as error:
         raise DatasetError(
             f"The data set {name} cannot be loaded ({reason(error)}); "
-            "give --dataset_name a folder of images, or connect to the Hub once so that it is cached."
+            "use a folder of images, or connect to the Hub once so that it is cached."
         ) from error
 
 
@@ -142,17 +198,6 @@ def _read_rows(rows: Iterable[dict[str, Any]], title: str) -> Iterator[dict[str,
 
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
-def _square(picture: Image.Image, size: int) -> np.ndarray:
-    """The pixels of the centre square, scaled to (size, size, 3)."""
-    if picture.size != (size, size):
-        scale = size / min(picture.size)
-        width, height = (max(size, round(side * scale)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-        left, top = (width - size) // 2, (height - size) // 2
-        picture = picture.crop((left, top, left + size, top + size))
-    return np.asarray(picture)
 
 
 def is_grey(images: Tensor) -> Tensor:

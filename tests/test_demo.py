@@ -294,9 +294,7 @@ def test_without_network_and_data_set_sampling_says_what_to_do_and_photographs_a
     offline: str, grey_photo: Path
 ) -> None:
     client = connect(offline)
-    with pytest.raises(
-        AppError, match=r"^The data set uoft-cs/cifar10 cannot be loaded \(.*--dataset-name a folder.*\.$"
-    ):
+    with pytest.raises(AppError, match=r"^The data set uoft-cs/cifar10 cannot be loaded \(.*use a folder.*\.$"):
         client.predict(api_name="/sample")
     assert mean_chroma(colorize(client, grey_photo)) > 2
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -109,6 +110,24 @@ def test_comparison_only_writes_one_figure(photo_dataset: Path, tmp_path: Path):
     result = evaluate("--models", "unet", *options)
     assert result.returncode == 0, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["comparison.png"]
+
+
+def test_a_parquet_file_with_a_damaged_row_and_named_columns(photo_dataset: Path, tmp_path: Path):
+    pictures = [path.read_bytes() for path in sorted((photo_dataset / "test").rglob("*.png"))][:6]
+    rows = {"photo": [{"bytes": picture, "path": None} for picture in pictures], "kind": [1, 0, 1, 0, 1, 0]}
+    rows["photo"][2] = {"bytes": b"damaged", "path": None}
+    pq.write_table(pa.table(rows), tmp_path / "mine.parquet")
+    options = ["--dataset_name", tmp_path / "mine.parquet", "--image_column", "photo", "--label_column", "kind"]
+    result = evaluate("--models", "unet", *options, "--output_dir", tmp_path / "out", "--rows", 2)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("mine.parquet (test): 1 image was unreadable and left out: row 2.\n") == 1
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (record["num_images"], record["num_left_out"]) == (5, 1)
+    assert "mine.parquet --image_column photo --label_column kind" in record["command"]
+    table = pq.read_table(tmp_path / "out" / "images.parquet").to_pandas()
+    truth = table[table["row"] == "truth"]
+    assert truth["index"].tolist() == [0, 1, 3, 4, 5]
+    assert truth["label"].tolist() == [1, 0, 0, 1, 0]
 
 
 def test_bad_options_get_one_sentence(tmp_path: Path):

@@ -16,6 +16,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate import Accelerator
@@ -697,20 +699,56 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert not list(tmp_path.glob("run/checkpoint-*"))
 
 
-def test_damaged_images_are_named_and_words_are_no_labels(images: Path, tmp_path: Path, refusal: Callable[..., str]):
+def test_an_ordinary_folder_is_trained_on(images: Path, tmp_path: Path):
+    """Pictures of other modes are converted and damaged ones left out; the user, the record and the card hear of it."""
     folder = shutil.copytree(images, tmp_path / "images")
-    picture = folder / "train" / "cat" / "003.png"
-    picture.write_bytes(picture.read_bytes()[:900])
-    message = refusal("unet", "--dataset_name", folder, "--output_dir", tmp_path / "run")
-    assert message == f"unet.py: Image 3 of {folder} (train) is damaged: leave it out."
+    cats = sorted((folder / "train" / "cat").iterdir())
+    for i, mode in enumerate(("L", "RGBA", "P")):
+        Image.open(cats[i]).convert(mode).save(cats[i])
+    cats[3].write_bytes(cats[3].read_bytes()[:900])
+    cats[4].write_text("This is no picture.")
+    printed = train("unet", tmp_path / "run", folder, "--max_train_steps", 2)
+    message = f"{folder} (train): 3 images were converted to RGB (1 RGB with transparency, 1 grey, 1 palette)."
+    assert printed.count(message) == 1
+    assert printed.count("2 images were unreadable and left out: train/cat/003.png, train/cat/004.png.") == 1
+    assert "(1 exactly grey ones left out)" in printed
+    data = json.loads((tmp_path / "run" / "training.json").read_text())["data"]
+    assert {name: data[name] for name in data if name.startswith("num_")} == {
+        "num_images": 118, "num_grey_removed": 1, "num_converted": 3, "num_enlarged": 0, "num_left_out": 2
+    }  # fmt: skip
+    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "1 exactly grey ones were left out, 3 were converted to RGB, 2 more could not be read, SHA-256" in card
+
+
+def test_nogan_says_it_once_and_columns_can_be_named(images: Path, tmp_path: Path):
+    rows: dict[str, list] = {"photo": [], "what": []}
+    for path in sorted((images / "train").rglob("*.png")):
+        rows["photo"].append({"bytes": path.read_bytes(), "path": None})
+        rows["what"].append(len(rows["what"]) % 3)
+    rows["photo"][7]["bytes"] = b"damaged"
+    pq.write_table(pa.table(rows), tmp_path / "mine.parquet")
+    columns = ["--image_column", "photo", "--label_column", "what", "--max_train_steps", 1]
+    printed = train("classifier", tmp_path / "classifier", tmp_path / "mine.parquet", *columns)
+    assert "test_top1" not in json.loads((tmp_path / "classifier" / "training.json").read_text())["metrics"]
+    assert printed.count("1 image was unreadable and left out: row 7.") == 1
+    assert Classifier.from_pretrained(tmp_path / "classifier").head.out_features == 3
+    printed = train("nogan", tmp_path / "nogan", tmp_path / "mine.parquet", *columns, "--discriminator_width", 8)
+    assert printed.count("1 image was unreadable and left out: row 7.") == 1
+
+
+def test_words_are_no_labels(images: Path, tmp_path: Path, refusal: Callable[..., str]):
+    folder = shutil.copytree(images, tmp_path / "images")
     shutil.rmtree(folder / "train" / "cup")
-    for i, path in enumerate(sorted((folder / "train" / "cat").iterdir())):
-        path.unlink() if i == 3 else path.rename(folder / "train" / path.name)
+    for path in sorted((folder / "train" / "cat").iterdir()):
+        path.rename(folder / "train" / path.name)
     (folder / "train" / "cat").rmdir()
     names = [path.name for path in sorted((folder / "train").iterdir())]
     lines = [json.dumps({"file_name": name, "label": "cat"}) for name in names]
     (folder / "train" / "metadata.jsonl").write_text("\n".join(lines))
     train("unet", tmp_path / "run", folder, "--max_train_steps", 1)
+    message = refusal("classifier", "--dataset_name", folder, "--output_dir", tmp_path / "classifier", *SMALL)
+    wanted = "which a classifier needs: --label_column must name a column of integers from 0 on."
+    assert message == f"classifier.py: {folder} has no labels, {wanted}"
 
 
 def test_half_written_and_foreign_states_are_refused(images: Path, tmp_path: Path, refusal: Callable[..., str]):

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from colorgan.augmentation import random_crops, shift
 from colorgan.color import lightness_and_chroma
-from colorgan.data import DatasetError, ImageSet, load_images
+from colorgan.data import DatasetError, ImageSet
 from colorgan.models import Classifier
 from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import TrainingConfig, option, parse_config
+from colorgan.training.images import load_split
 from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Metrics, Run
@@ -57,7 +58,10 @@ def main(config: ClassifierConfig) -> None:
     run = Run(config, evaluate=accuracy)
     batches = run.load_data()
     if batches.images.labels is None:
-        raise DatasetError(f"{config.dataset_name} has no column label, which a classifier needs.")
+        raise DatasetError(
+            f"{config.dataset_name} has no labels, which a classifier needs: --label_column must name a column of "
+            "integers from 0 on."
+        )
 
     classes = int(batches.images.labels.max()) + 1
     if config.classifier:
@@ -98,9 +102,13 @@ def main(config: ClassifierConfig) -> None:
 
 def test_accuracy(classifier: Classifier, run: Run) -> Metrics:
     """Accuracy on the coloured images of the test split, if the data set has one."""
+    if Path(run.config.dataset_name).is_file():  # it has no splits, so its images are those of the training
+        return {}
     try:
-        images, _ = load_images(run.config.dataset_name, "test", run.config.resolution).without_grey()
+        images, _ = load_split(run.config, "test").without_grey()
     except DatasetError:
+        return {}
+    if images.labels is None:
         return {}
     metrics, _ = accuracy(classifier.eval(), images.to(run.device))
     return {f"test_{name}": value for name, value in metrics.items()}

@@ -43,7 +43,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         generators = {name: Generator.from_pretrained(name) for name in options.models}
         evaluator = None if options.comparison_only else Evaluator(device, options.inception_weights)
-        images = load_images(options.dataset_name, options.split)
+        images = load_images(
+            options.dataset_name, options.split, image_column=options.image_column, label_column=options.label_column
+        )
         options.dataset_name = public_name(images, options.dataset_name)
         index = torch.nonzero(~is_grey(images.images)).squeeze(1)
         greys = len(images) - len(index)
@@ -51,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         if len(index) < 2:
             raise DatasetError(f"{options.dataset_name} has {len(index)} images with colour; metrics need at least 2.")
         images = images[index].to(device)
+        index = images.changes.rows(index)
         make_folder(options.output_dir)
         save_comparison(options, images, generators)
         if evaluator is None:
@@ -85,6 +88,7 @@ def write_metrics(options: argparse.Namespace, images: ImageSet, greys: int, row
         "split": options.split,
         "num_images": len(images),
         "num_grey_removed": greys,
+        **images.changes.record(),
         "command": command(options),
         "rows": {name: parts[0] for name, parts in described.items()},
         "intervals": {name: parts[1] for name, parts in described.items()},
@@ -205,6 +209,8 @@ def update_model_table(text: str, rows: dict[str, dict[str, float]]) -> str:
 def command(options: argparse.Namespace) -> str:
     """Return the command that measures this table again, without options that only change what is written where."""
     words = ["python", "train/evaluate.py", "--models", *options.models, "--dataset_name", options.dataset_name]
+    words += ["--image_column", options.image_column] if options.image_column else []
+    words += ["--label_column", options.label_column] if options.label_column else []
     words += [] if options.split == "test" else ["--split", options.split]
     words += ["--max_images", str(options.max_images)] if options.max_images else []
     return shlex.join(words)
@@ -213,8 +219,10 @@ def command(options: argparse.Namespace) -> str:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=bundled_generators(), help="short names, folders or Hub ids")
-    parser.add_argument("--dataset_name", default="uoft-cs/cifar10", help="Hub id or folder of an image data set")
-    parser.add_argument("--split", default="test", help="split of the data set (default: test)")
+    parser.add_argument("--dataset_name", default="uoft-cs/cifar10", help="Hub id, folder or Parquet file of images")
+    parser.add_argument("--image_column", help="column of the images (default: img or image)")
+    parser.add_argument("--label_column", help="column of the labels (default: label or fine_label, if there is one)")
+    parser.add_argument("--split", default="test", help="split of the data set (default: test); a file has only one")
     parser.add_argument(
         "--output_dir", type=Path, default=Path("runs/evaluation"), help="folder for tables and figures"
     )

@@ -27,9 +27,7 @@ class Samples:
             try:
                 self._images, _ = load_images(self.dataset_name, "test").without_grey()
             except DatasetError as error:
-                sentence = without_server_path(error, self.dataset_name)
-                # the message has the option of the training scripts, which is spelled differently here
-                raise user_error(sentence.replace("--dataset_name", "--dataset-name")) from error
+                raise user_error(without_server_path(error, self.dataset_name)) from error
         return self._images
 
     def colorize(

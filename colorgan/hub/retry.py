@@ -1,5 +1,6 @@
 """Retries, time limits and error messages for calls to the Hub."""
 
+import errno
 import importlib
 import json
 import logging
@@ -9,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import errors
+from huggingface_hub import constants, errors
 from huggingface_hub.utils import get_session
 
 # the HTTP library that the installed huggingface_hub uses: httpx or httpx2
@@ -21,6 +23,7 @@ RETRY_WAITS = (0.5, 1, 2, 4, 8)  # seconds before each further attempt, unless t
 RETRY_LIMIT = 60  # seconds after which no further attempt begins; huggingface_hub's own attempts are included
 ANSWER_TIMEOUT = 60.0  # seconds without an answer after which a request fails; huggingface_hub itself sets no limit
 TEMPORARY_STATUS = (408, 412, 429, 500, 502, 503, 504)  # 412: another commit was made in between
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # error numbers of the operating system
 HUB_ERRORS = (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, RuntimeError, futures.TimeoutError)
 
 Result = TypeVar("Result")
@@ -138,5 +141,8 @@ def reason(error: BaseException) -> str:
         return "the Hub's answer is not valid JSON; try again later"
     if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
         return "the Hub cannot be reached, or the connection breaks"
+    file = error.filename if isinstance(error, OSError) and error.errno in NOT_WRITABLE else None
+    if file and Path(file).is_relative_to(constants.HF_HOME):
+        return f"{file} cannot be written to: set HF_HOME to a folder that can be"
     lines = [line.strip("- ") for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return re.sub(r"hf_\w+", "hf_***", " ".join(lines))[:300].rstrip(".")

@@ -31,7 +31,9 @@ class TrainingConfig:
     # main
     output_dir: Path = option(Path("runs/model"), "folder for the checkpoint, the sample pictures and the states")
     preset: str = option("default", "a named set of hyper-parameters; other options override it")
-    dataset_name: str = option("uoft-cs/cifar10", "Hub id or folder of an image data set")
+    dataset_name: str = option("uoft-cs/cifar10", "Hub id, folder or Parquet file of an image data set")
+    image_column: str | None = option(None, "column of the images; default: img or image")
+    label_column: str | None = option(None, "column of the labels; default: label or fine_label, if there is one")
     resolution: int = option(32, "height and width in pixels to which images are scaled and cropped", least=16)
     validation_split: Literal["random", "hue"] = option(
         "random", "how a tenth of the images is chosen for validation: at random, or every tenth image sorted by hue"

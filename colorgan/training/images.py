@@ -6,12 +6,17 @@ from colorgan.data import DatasetError, ImageSet, load_images, split_indices
 from colorgan.training.config import TrainingConfig
 
 
+def load_split(config: TrainingConfig, split: str) -> ImageSet:
+    """Load a split of the data set with the columns and the resolution of the options. Raises `DatasetError`."""
+    return load_images(config.dataset_name, split, config.resolution, config.image_column, config.label_column)
+
+
 def load_split_images(config: TrainingConfig) -> tuple[ImageSet, ImageSet, dict[str, str | int]]:
     """Return training images, validation images (a tenth), and a description of all images for the record.
 
     `--max_train_samples` makes the training images fewer; the validation images stay the same. Raises `DatasetError`.
     """
-    loaded = load_images(config.dataset_name, "train", config.resolution)
+    loaded = load_split(config, "train")
     images, greys = loaded.without_grey()
     if len(images) < 20:  # two for validation
         raise DatasetError(
@@ -26,6 +31,7 @@ def load_split_images(config: TrainingConfig) -> tuple[ImageSet, ImageSet, dict[
         "split": "train",
         "num_images": len(loaded),
         "num_grey_removed": greys,
+        **loaded.changes.record(),
         "checksum": loaded.checksum(),
     }
     return images[training], images[validation], data

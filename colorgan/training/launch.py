@@ -1,6 +1,7 @@
 """How a training script starts and ends: its repo on the Hub, its command for the record, its error messages."""
 
 import ctypes
+import logging
 import os
 import shlex
 import sys
@@ -87,6 +88,8 @@ def start_accelerator(config: Config) -> tuple[Accelerator, Config]:
         config = replace(config, gradient_accumulation_steps=accelerator.gradient_accumulation_steps)
     except ValueError as error:
         raise TrainingError(f"Accelerate cannot start with these settings: {error}") from error
+    if not accelerator.is_main_process:  # one process says what all notice
+        logging.getLogger("colorgan").setLevel(logging.ERROR)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # every batch has the same shape
         torch.set_float32_matmul_precision("high")  # TF32 for the parts that stay in single precision
