@@ -1,6 +1,8 @@
 """Reading and writing pictures: every mode, format and orientation against a reference; damage; what is kept."""
 
+import contextlib
 import io
+import os
 import random
 import struct
 import subprocess
@@ -25,6 +27,7 @@ from pictures import (
     ORIENTATION,
     RGB,
     RGBA,
+    UPRIGHT,
     WIDTH,
     png,
     saved,
@@ -257,6 +260,22 @@ def test_other_profiles_go_through_colour_management() -> None:
         assert np.abs(photo.lightness - lightness_of(pixels)).max() < 3e-4
 
 
+@pytest.mark.parametrize("name", [b"rXYZ", b"gXYZ", b"bXYZ"])
+@pytest.mark.parametrize("axis", range(3))
+def test_a_matrix_profile_whose_colours_do_not_sum_to_white_is_left_out(name: bytes, axis: int) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    entry = srgb.index(name)  # in the table of tags: name, start, size
+    start = struct.unpack_from(">I", srgb, entry + 4)[0] + 8 + 4 * axis
+    damaged = srgb[:start] + struct.pack(">i", 98 * 65536) + srgb[start + 4 :]
+    for data in (
+        saved(Image.fromarray(RGB), "PNG", icc_profile=damaged),
+        tiff(RGB, photometric="rgb", iccprofile=damaged),
+    ):
+        photo = read_photo(io.BytesIO(data))
+        assert photo.notes == ["Its colour profile could not be used and was left out."]
+        assert np.abs(photo.lightness - lightness_of(RGB)).max() < 3e-4
+
+
 def test_a_grey_profile_that_leads_to_lab_is_left_to_colour_management() -> None:
     curve, white = b"curv" + bytes(8), b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     tags = struct.pack(">4sII", b"kTRC", 156, 12) + struct.pack(">4sII", b"wtpt", 168, 20)
@@ -451,6 +470,50 @@ def test_arrays_and_pil_images_are_pictures_too() -> None:
     assert read_photo(RGB) != read_photo(RGB)  # and not an error, which comparing their arrays would be
 
 
+def test_mode_i_of_8_bits_is_not_black() -> None:
+    for picture in (Image.fromarray(GREY).convert("I"), Image.fromarray(GREY.astype(np.int32))):
+        photo = read_photo(picture)
+        assert np.abs(photo.lightness - lightness_of(GREY)).max() < 3e-4
+        assert photo.notes == ["Its values were scaled so that 0 is black and 255 is white."]
+    deep = read_photo(Image.fromarray(DEEP[..., 0].astype(np.int32)))
+    assert np.abs(deep.lightness - lightness_of(DEEP[..., 0])).max() < 3e-4
+    dark = read_photo(io.BytesIO(b"P5 47 33 65535\n" + GREY.astype(">u2").tobytes()))  # the file says what white is
+    assert np.abs(dark.lightness - lightness_of(GREY.astype(np.uint16))).max() < 3e-4
+
+
+def test_paths_of_every_type(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved(Image.fromarray(RGB), "PNG"))
+
+    class Other:
+        def __fspath__(self) -> str:
+            return str(tmp_path / "a.png")
+
+    for path in (str(tmp_path / "a.png"), tmp_path / "a.png", next(os.scandir(tmp_path)), Other()):
+        assert np.abs(read_photo(path).lightness - lightness_of(RGB)).max() < 3e-4
+    with pytest.raises(PhotoError, match=r"^a.png is larger than 9 pixels"):
+        read_photo(Other(), max_pixels=9)
+
+
+def test_pillows_warnings_stay_with_the_host(recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture) -> None:
+    data = bytearray(saved(Image.fromarray(RGB), "TIFF", exif=UPRIGHT))
+    data[data.index(struct.pack("<HH", 258, 3)) + 4] = 9  # nine values of a tag that has three
+    with contextlib.suppress(PhotoError):
+        read_photo(io.BytesIO(data))
+    assert not recwarn.list
+    assert capfd.readouterr() == ("", "")
+
+
+def test_variants_that_pillow_does_not_read_are_not_called_damaged_only() -> None:
+    for kind, name in (("BMP", "BMP"), ("WEBP", "WebP")):
+        data = bytearray(saved(Image.fromarray(RGB), kind))
+        if kind == "BMP":
+            data[28:30] = struct.pack("<H", 5)  # bits of a pixel
+        else:
+            data[12:16] = b"VP8?"
+        with pytest.raises(PhotoError, match=f"is a {name} of a kind that is not read, or is damaged: save it as PNG"):
+            read_photo(io.BytesIO(data))
+
+
 def test_refusals_say_why(tmp_path) -> None:
     frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     cases = {
@@ -497,7 +560,6 @@ def test_what_cannot_be_written_is_said(tmp_path) -> None:
     assert not list(tmp_path.glob("*out*"))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about what it found
 def test_200_broken_files_end_in_a_picture_or_one_sentence() -> None:
     originals = [data for data, *_ in EXACT.values()] + list(LOSSY.values())
     chance = random.Random(0)

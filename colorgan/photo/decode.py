@@ -51,7 +51,7 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
             tiff.samples.format = "TIFF"
             return _to_rgb(tiff.samples)
         except Exception as error:  # a damaged header can raise anything
-            raise PhotoError(_unread(head, name)) from error
+            raise PhotoError(_variant(head, name) or f"{name} is damaged: its header cannot be read.") from error
         with image:
             if tiff is None or tiff.samples or tiff.offset is None:
                 return decode_image(image, stream, max_pixels, name, tiff)
@@ -132,6 +132,12 @@ def _open_heic(stream: BinaryIO) -> Image.Image | None:
     return image
 
 
+def _variant(head: bytes, name: str) -> str | None:
+    """The message about a file that Pillow refuses though it begins as a BMP or WebP, which have many variants."""
+    kind = "BMP" if head[:2] == b"BM" else "WebP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
+    return f"{name} is a {kind} of a kind that is not read, or is damaged: save it as PNG." if kind else None
+
+
 def _refusal(head: bytes, name: str) -> str:
     """Why a file that begins with these bytes is not read."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -139,6 +145,8 @@ def _refusal(head: bytes, name: str) -> str:
         return f"{name} is empty."
     if text.startswith((b"<svg", b"%pdf", b"%!ps")) or (text.startswith(b"<?xml") and b"<svg" in text):
         return f"{name} is a vector drawing (SVG, PDF or PostScript), which has no pixels: export it as PNG first."
+    if variant := _variant(head, name):
+        return variant
     if head[:4] in TIFF_SIGNATURES:
         return UNREAD_TIFF.format(name)
     if head[4:12] in HEIC and _pillow_heif() is None:
@@ -150,14 +158,6 @@ def _refusal(head: bytes, name: str) -> str:
     ):
         return f"{name} is a film or a picture that this Pillow cannot read: colorgan reads {READABLE}."
     return f"{name} is not a picture, or is damaged: colorgan reads {READABLE}."
-
-
-def _unread(head: bytes, name: str) -> str:
-    """The message about a file that begins with these bytes, whose header made Pillow raise an error."""
-    kind = "BMP" if head[:2] == b"BM" else "WebP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
-    if kind:
-        return f"{name} is a {kind} of a kind that is not read, or is damaged: save it as PNG."
-    return f"{name} is damaged: its header cannot be read."
 
 
 def _decode(image: Image.Image, stream: BinaryIO | None, name: str, tiff: TiffPicture | None) -> Samples:
@@ -290,6 +290,8 @@ def _pillow_samples(image: Image.Image, raw_mode: str | None, notes: list[str]) 
             values = (values << 4) | (values >> 8)
         if image.mode == "I;16" and _tiff_tag(image, PHOTOMETRIC) == 0:  # 0 is white
             values = 65535 - values
+        if image.format in ("PPM", "PNG"):  # which state their range; Pillow has applied it
+            values = values.clip(0, 65535).astype(np.uint16)
         values = to_integers(values, notes)
         return values, _alpha_from_value(values, transparent, 65535)
     if image.mode in ("1", "L"):

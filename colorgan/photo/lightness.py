@@ -20,6 +20,8 @@ from colorgan.photo.samples import Samples
 
 # Y under D65 from XYZ under D50, which profiles contain: a row of the inverse Bradford matrix (ICC.1:2022, annex E)
 LUMINANCE_FROM_D50 = np.array([-0.0282895, 1.0099416, 0.0210077])
+# the white of profiles, to which the colours of a matrix sum; some old profiles contain the white of their device
+D50, WHITE_TOLERANCE = np.array([0.9642, 1.0, 0.8249]), np.array([0.1, 0.1, 0.3])
 UNUSED_PROFILE = "Its colour profile could not be used and was left out."
 GRID = 33  # nodes along each side of the colour cube, as in most look-up-table profiles
 
@@ -76,8 +78,7 @@ def luminance_tables(profile: bytes | None, channels: int, levels: int) -> np.nd
             curves, weights = [_curve(tags[b"kTRC"], values)], np.ones(1)
         elif channels == 3 and profile[16:20] == b"RGB ":
             curves = [_curve(tags[name], values) for name in (b"rTRC", b"gTRC", b"bTRC")]
-            colorants = [_s15f16(tags[name][8:20]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
-            weights = np.array(colorants) @ LUMINANCE_FROM_D50
+            weights = _colorants(tags) @ LUMINANCE_FROM_D50
         else:
             return None
         tables = np.array(curves) * (weights / weights.sum())[:, None]
@@ -104,9 +105,12 @@ def _lightness_grid(profile: bytes) -> Tensor | None:
 def convert_to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
     """An image (mode L, RGB, CMYK or LAB) in 8-bit sRGB; None if the profile is of another space or broken."""
     try:
+        tags = _tags(profile)
+        if b"rXYZ" in tags and b"A2B0" not in tags:
+            _colorants(tags)
         embedded, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
+    except (ImageCms.PyCMSError, OSError, ValueError, KeyError, struct.error):
         return None
 
 
@@ -114,6 +118,14 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(count, 100))]
     return {name: profile[offset : offset + size] for name, offset, size in entries}
+
+
+def _colorants(tags: dict[bytes, bytes]) -> np.ndarray:
+    """XYZ of a profile's red, green and blue, as rows. Raises ValueError if they do not sum to a white."""
+    colorants = np.array([_s15f16(tags[name][8:20]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")])
+    if (abs(colorants.sum(0) - D50) > WHITE_TOLERANCE).any():
+        raise ValueError("the colours of the profile do not sum to white")
+    return colorants
 
 
 def _s15f16(data: bytes) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from colorgan.photo.lightness import to_lightness
 from colorgan.photo.metadata import Metadata
 from colorgan.photo.samples import Samples, from_array
 
-Picture = Image.Image | np.ndarray | str | Path | BinaryIO
+Picture = Image.Image | np.ndarray | str | os.PathLike[str] | BinaryIO
 MAX_PIXELS = 100_000_000
 
 
@@ -85,7 +86,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
 
 def picture_name(source: Picture) -> str:
     """A picture's name in messages: its file name, or "The array" or "The picture" if it has none."""
-    if isinstance(source, str | Path):
+    if isinstance(source, str | os.PathLike):
         return Path(source).name
     return "The array" if isinstance(source, np.ndarray) else "The picture"
 
@@ -95,7 +96,7 @@ def _decode(source: Picture, max_pixels: int, name: str) -> Samples:
         return from_array(source, max_pixels, name)
     if isinstance(source, Image.Image):
         return decode_image(source, None, max_pixels, name)
-    if isinstance(source, io.TextIOBase) or not (isinstance(source, str | Path) or hasattr(source, "read")):
+    if isinstance(source, io.TextIOBase) or not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
         raise TypeError(
             "A picture is a path, an open binary file (io.BytesIO for bytes), a PIL image or a NumPy array, "
             f"not {type(source).__name__}."
@@ -106,7 +107,7 @@ def _decode(source: Picture, max_pixels: int, name: str) -> Samples:
             "file."
         )
     try:
-        with open(source, "rb") if isinstance(source, str | Path) else contextlib.nullcontext(source) as stream:
+        with open(source, "rb") if isinstance(source, str | os.PathLike) else contextlib.nullcontext(source) as stream:
             return decode_file(stream if stream.seekable() else io.BytesIO(stream.read()), max_pixels, name)
     except FileNotFoundError as error:
         raise PhotoError(f"There is no file {name}.") from error

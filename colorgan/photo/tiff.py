@@ -34,9 +34,10 @@ COLOURS = {
     YCBCR: 3,
     CIELAB: 3,
 }  # channels that are no extra ones
-DEFLATE = (8, 32946)
-BY_TIFFFILE = (1, *DEFLATE, 34925)  # compressions that tifffile decodes without the imagecodecs package, and fast
-JPEG = (6, 7)
+# compressions that tifffile decodes without the imagecodecs package, and fast: none, Deflate (two numbers), LZMA
+BY_TIFFFILE = (1, 8, 32946, 34925)
+# compressions that Pillow decodes: CCITT, LZW, JPEG, PackBits, ThunderScan, Zstandard. (Its libtiff lacks WebP.)
+BY_PILLOW = (2, 3, 4, 5, 6, 7, 32773, 32809, 50000)
 ASSOCIATED, UNASSOCIATED = 1, 2  # values of the tag ExtraSamples: alpha that the colours were multiplied by, or not
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # values of the tag SampleFormat
 UNREAD_TIFF = (
@@ -84,6 +85,8 @@ def decode_tiff(stream: BinaryIO, max_pixels: int, name: str) -> TiffPicture | N
             if _tifffile_reads(page, name) and (samples := _decode(page, size)):
                 samples.notes[:0] = notes
                 return TiffPicture(samples, offset, notes)
+            if _tifffile_reads(page, name) and page.compression != 1:
+                raise PhotoError(f"{name} is damaged or cut short: it cannot be read to its end.")
             if not _pillow_reads(page):
                 raise PhotoError(UNREAD_TIFF.format(name))
             palette = _colour_table(page) if COLOR_MAP in page.tags and int(page.photometric) == PALETTE else None
@@ -187,6 +190,8 @@ def _pillow_reads(page: tifffile.TiffPage) -> bool:
     """Whether Pillow decodes this page rightly, if it opens it at all."""
     photometric, bits, kind = int(page.photometric), page.bitspersample, int(page.sampleformat)
     in_planes = page.planarconfig == 2 and page.samplesperpixel > 1
+    if int(page.compression) not in (*BY_TIFFFILE, *BY_PILLOW):
+        return False
     if photometric in (WHITE_IS_0, BLACK_IS_0):
         # Pillow swaps the bytes of big-endian values of 32 bits again after libtiff, and misreads signs
         wide = bits == 32 and page.parent.byteorder == "<"
