@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 from colorgan.photo.lightness import convert_to_srgb
-from colorgan.photo.samples import to_uint16
+from colorgan.photo.samples import to_integers
 
 ORIENTATION = 0x0112  # EXIF tag
 NAMES = {  # of Pillow's modes, for messages
@@ -54,7 +54,8 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     Raises `ValueError` for modes that Pillow cannot convert.
     """
     if picture.mode.startswith("I") or picture.mode == "F":  # Pillow would cut off values above 255
-        values = to_uint16(np.asarray(picture), []).astype(np.uint32)
+        values = np.asarray(picture)
+        values = to_integers(values.astype(values.dtype.newbyteorder("=")), []).astype(np.uint32)
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
