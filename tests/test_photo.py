@@ -524,7 +524,7 @@ def test_refusals_say_why(tmp_path) -> None:
         "film.mp4": (b"\0\0\0\x20ftypisom\0\0\2\0", "film"),
         "moving.webp": (saved(frames[0], "WEBP", save_all=True, append_images=frames[1:]), "animated WEBP"),
         "moving.png": (saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), "animated PNG"),
-        "cut.jpg": (LOSSY["jpeg"][:700], "cut.jpg is damaged or cut short"),
+        "cut.jpg": (LOSSY["jpeg"][:640], "cut.jpg is damaged or cut short"),
         "cut.png": (EXACT["png rgb"][0][:900], "cut short"),
         "odd.tif": (tiff_lzw((DEEP / 65535).astype(np.float32)), "odd.tif is a damaged TIFF, or of a kind"),
     }

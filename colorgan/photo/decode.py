@@ -18,6 +18,7 @@ from colorgan.photo.samples import Samples, check_size, split_alpha, to_integers
 from colorgan.photo.settings import file_settings
 from colorgan.photo.tiff import SIGNATURES as TIFF_SIGNATURES
 from colorgan.photo.tiff import UNREAD_TIFF, TiffPicture, decode_tiff, first_page_at
+from colorgan.photo.truncated import complete
 
 PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # formats whose first picture is taken of several
 PLANAR_CONFIGURATION, PHOTOMETRIC = 0x011C, 0x0106  # TIFF tags
@@ -54,7 +55,17 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
             raise PhotoError(_variant(head, name) or f"{name} is damaged: its header cannot be read.") from error
         with image:
             if tiff is None or tiff.samples or tiff.offset is None:
-                return decode_image(image, stream, max_pixels, name, tiff)
+                try:
+                    return decode_image(image, stream, max_pixels, name, tiff)
+                except PhotoError as error:
+                    completed = complete(stream, image.format) if isinstance(error.__cause__, OSError) else None
+                    if completed is None:
+                        raise
+                whole, note = io.BytesIO(completed[0]), completed[1]
+                with open_picture(whole, name) as image:
+                    samples = decode_image(image, whole, max_pixels, name)
+                    samples.notes.append(note)
+                    return samples
             stream = io.BytesIO(first_page_at(stream, tiff.offset))
             with open_picture(stream, name) as page:
                 samples = decode_image(page, stream, max_pixels, name, tiff)
