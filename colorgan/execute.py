@@ -64,10 +64,12 @@ def colorize_files(
         for note in photo.notes:
             tqdm.write(f"{job.source}: {note}", file=sys.stderr)
         if job.target == "-":
-            _write_to_stdout(pixels, photo, kind, quality)
-            return
-        _make_folder(Path(job.target).parent)
-        write_photo(job.target, pixels, photo, quality=quality)
+            notes = _write_to_stdout(pixels, photo, kind, quality)
+        else:
+            _make_folder(Path(job.target).parent)
+            notes = write_photo(job.target, pixels, photo, quality=quality)
+        for note in notes:
+            tqdm.write(f"{job.source}: {note}", file=sys.stderr)
 
     results = colorizer.stream(jobs, read, write, render_size=render_size, batch_size=batch_size)
     bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
@@ -81,9 +83,9 @@ def _make_folder(folder: Path) -> None:
         raise PhotoError(f"The folder {folder} cannot be created: {error.strerror}.") from error
 
 
-def _write_to_stdout(pixels: np.ndarray, photo: Photo, file_format: str, quality: int) -> None:
+def _write_to_stdout(pixels: np.ndarray, photo: Photo, file_format: str, quality: int) -> list[str]:
     file = io.BytesIO()  # because the TIFF encoder seeks, which a pipe cannot do
-    write_photo(file, pixels, photo, file_format=file_format, quality=quality)
+    notes = write_photo(file, pixels, photo, file_format=file_format, quality=quality)
     if sys.stdout is None:
         raise PhotoError("Standard output is closed: name a file with --output.")
     try:
@@ -93,3 +95,4 @@ def _write_to_stdout(pixels: np.ndarray, photo: Photo, file_format: str, quality
         # Python flushes standard output again when it exits: let it write to the null device then
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise PhotoError(f"Standard output cannot be written: {error.strerror}.") from error
+    return notes

@@ -134,14 +134,14 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(target)
-        write(target, *arguments, **options)
+        return write(target, *arguments, **options)
 
     monkeypatch.setattr(execute, "write_photo", interrupted)
     assert cli.main(["album", "-o", "out", "--batch-size", "1", "--model", model]) == 130
     assert "Run the same command with --skip-existing to continue." in capsys.readouterr().err
     assert files(album / "out") == {Path(path).relative_to("out").as_posix() for path in written}  # and nothing half
     monkeypatch.setattr(
-        execute, "write_photo", lambda target, *a, **o: (written.append(target), write(target, *a, **o))
+        execute, "write_photo", lambda target, *a, **o: written.append(target) or write(target, *a, **o)
     )
     assert cli.main(["album", "-o", "out", "--skip-existing", "--model", model]) == 0
     assert len(written) == len(set(written)) == len(files(album / "out")) == 4
@@ -331,7 +331,9 @@ def test_known_pictures_are_never_left_out_and_other_files_are_counted(album: Pa
     shutil.copytree("album", "others", ignore=lambda folder, names: [n for n in names if n != "x.PSD"])
     with pytest.raises(SystemExit):
         cli.main(["others"])
-    assert capsys.readouterr().err.endswith("There are no pictures in others. 1 file of another kind was left out (.psd).\n")
+    assert capsys.readouterr().err.endswith(
+        "There are no pictures in others. 1 file of another kind was left out (.psd).\n"
+    )
 
 
 @pytest.mark.parametrize(

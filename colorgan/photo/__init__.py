@@ -1,4 +1,4 @@
-"""Read a picture of any common format as exact lightness, and write coloured pictures with their EXIF and resolution.
+"""Read a picture of any common format as exact lightness, and write coloured pictures with its captions and resolution.
 
 Each name is imported when it is first used: reading a photograph does not load the encoders.
 """
@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from colorgan.photo.errors import PhotoError, PhotoWarning
     from colorgan.photo.formats import FORMATS, holds_16_bits
+    from colorgan.photo.metadata import Metadata, Text
     from colorgan.photo.read import Photo, Picture, read_photo
     from colorgan.photo.write import write_photo
 
 __all__ = [
     "FORMATS",
+    "Metadata",
     "Photo",
     "PhotoError",
     "PhotoWarning",
     "Picture",
+    "Text",
     "holds_16_bits",
     "read_photo",
     "write_photo",
@@ -25,10 +28,12 @@ __all__ = [
 
 _MODULES = {
     "FORMATS": "formats",
+    "Metadata": "metadata",
     "Photo": "read",
     "PhotoError": "errors",
     "PhotoWarning": "errors",
     "Picture": "read",
+    "Text": "metadata",
     "holds_16_bits": "formats",
     "read_photo": "read",
     "write_photo": "write",

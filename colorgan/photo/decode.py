@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from colorgan.photo.errors import PhotoError
-from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution
+from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution, read_tiff
 from colorgan.photo.formats import READABLE, pillow_formats
 from colorgan.photo.lightness import UNUSED_PROFILE, convert_to_srgb, luminance_tables
+from colorgan.photo.metadata import Metadata, read_metadata
 from colorgan.photo.raw import RAW, is_raw
 from colorgan.photo.samples import Samples, check_size, split_alpha, to_integers
 from colorgan.photo.settings import file_settings
@@ -49,8 +50,12 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
         except PhotoError:
             if tiff is None or tiff.samples is None:
                 raise
-            tiff.samples.format = "TIFF"
-            return _to_rgb(tiff.samples)
+            samples = _to_rgb(tiff.samples)
+            samples.format = "TIFF"
+            samples.exif, dpi = read_tiff(stream)
+            samples.dpi = (dpi[1], dpi[0]) if dpi and samples.orientation >= 5 else dpi
+            samples.metadata = read_metadata(None, stream, samples.orientation != 1, samples.notes)
+            return samples
         except Exception as error:  # a damaged header can raise anything
             raise PhotoError(_variant(head, name) or f"{name} is damaged: its header cannot be read.") from error
         with image:
@@ -66,10 +71,13 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
                     samples = decode_image(image, whole, max_pixels, name)
                     samples.notes.append(note)
                     return samples
-            stream = io.BytesIO(first_page_at(stream, tiff.offset))
-            with open_picture(stream, name) as page:
-                samples = decode_image(page, stream, max_pixels, name, tiff)
-                samples.exif = samples.exif or read_exif(image)
+            changed = io.BytesIO(first_page_at(stream, tiff.offset))
+            with open_picture(changed, name) as page:
+                samples = decode_image(page, changed, max_pixels, name, tiff)
+                samples.exif = samples.exif or read_exif(image)  # of the thumbnail before the picture
+                if samples.metadata == Metadata():
+                    turned = read_orientation(image) != 1
+                    samples.metadata = read_metadata(image, stream, turned, samples.notes)
                 return samples
 
 
@@ -87,7 +95,8 @@ def decode_image(
             dpi = read_resolution(image)
             # Read before decoding: Pillow then turns TIFFs itself, and deletes the tag.
             is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-            sideways = is_tiff and image.tag_v2.get(ORIENTATION) in (5, 6, 7, 8)
+            stored_orientation = image.tag_v2.get(ORIENTATION) if is_tiff else None
+            sideways = stored_orientation in (5, 6, 7, 8)
             samples = tiff.samples if tiff else None
             if samples is not None:
                 samples = _to_rgb(samples)
@@ -97,6 +106,8 @@ def decode_image(
             sideways = sideways or samples.orientation >= 5
             samples.format = image.format or ""
             samples.exif, samples.dpi = read_exif(image), (dpi[1], dpi[0]) if dpi and sideways else dpi
+            turned = samples.orientation != 1 or stored_orientation in range(2, 9)
+            samples.metadata = read_metadata(image, stream, turned, samples.notes)
             return samples
     except PhotoError:
         raise
