@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from colorgan.photo.encoding import read_encoding, read_gain_map
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution, read_tiff
 from colorgan.photo.formats import READABLE, pillow_formats
@@ -21,7 +22,8 @@ from colorgan.photo.tiff import SIGNATURES as TIFF_SIGNATURES
 from colorgan.photo.tiff import UNREAD_TIFF, TiffPicture, decode_tiff, first_page_at
 from colorgan.photo.truncated import complete
 
-PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures"}  # formats whose first picture is taken of several
+# formats whose first picture is taken of several
+PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures", "MPO": "pictures"}
 PLANAR_CONFIGURATION, PHOTOMETRIC = 0x011C, 0x0106  # TIFF tags
 HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # bytes 4 to 12 of these files
 # Pillow keeps only the high byte of 16-bit colour. Decoded again with the other byte order, it returns the low byte.
@@ -102,6 +104,9 @@ def decode_image(
                 samples = _to_rgb(samples)
             else:
                 samples = _decode(image, stream, name, tiff)
+                if not image.info.get("icc_profile"):
+                    samples.encoding = read_encoding(image, stream, samples.notes)
+                read_gain_map(image, stream, samples.notes)
                 samples.orientation = read_orientation(image)  # after decoding: a PNG can hold it after the pixels
             sideways = sideways or samples.orientation >= 5
             samples.format = image.format or ""

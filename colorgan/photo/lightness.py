@@ -37,7 +37,11 @@ def to_lightness(samples: Samples) -> np.ndarray:
         samples.notes.append(UNUSED_PROFILE)
     if tables is None:
         tables = srgb_luminance_tables(channels, levels).numpy()
-    grey = luminance_to_lightness(torch.from_numpy(tables[0])).numpy() if channels == 1 else None
+    encoding = samples.encoding if samples.icc is None else None
+    if encoding:
+        tables = encoding.tables(channels, levels)
+    tone = encoding.tone if encoding and encoding.tone else lambda luminance: luminance
+    grey = luminance_to_lightness(torch.from_numpy(tone(tables[0]))).numpy() if channels == 1 else None
     if samples.is_lightness:
         grey = np.linspace(0, 100, levels, dtype=np.float32)
     lightness = np.empty((height, width), np.float32)
@@ -55,7 +59,7 @@ def to_lightness(samples: Samples) -> np.ndarray:
             luminance = tables[0][strip[..., 0]]
             luminance += tables[1][strip[..., 1]]
             luminance += tables[2][strip[..., 2]]
-            lightness[top:bottom] = luminance_to_lightness(torch.from_numpy(luminance)).numpy()
+            lightness[top:bottom] = luminance_to_lightness(torch.from_numpy(tone(luminance))).numpy()
 
     for_strips(fill, height, width)
     return lightness

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from colorgan.photo.encoding import Encoding
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.metadata import Metadata
 
@@ -21,6 +22,7 @@ class Samples:
 
     `values` (H, W) or (H, W, 3) and `alpha` (H, W) or None are uint8 or uint16, in the order in which they are stored:
     `orientation` (1 to 8, as in EXIF) says how to turn them. `icc` is a colour profile that still has to be applied.
+    `encoding` is used where there is no profile; without both, the values are sRGB.
     `is_lightness` says that `values` (H, W) are L*, from 0 to 100 over all levels. `notes` are sentences about parts of
     the file that were not used. `exif`, `dpi` and `metadata` are those of the upright picture. `format` is Pillow's
     name of the file's format, such as JPEG, or empty.
@@ -36,6 +38,7 @@ class Samples:
     metadata: Metadata = field(default_factory=Metadata)
     format: str = ""
     is_lightness: bool = False
+    encoding: Encoding | None = None
 
 
 def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
