@@ -124,6 +124,10 @@ def test_second_pictures_are_said() -> None:
     first, second = Image.fromarray(RGB), Image.fromarray(255 - RGB)
     stereo = read_photo(io.BytesIO(saved(first, "MPO", save_all=True, append_images=[second])))
     assert stereo.notes == ["Only the first of its 2 pictures was taken."]
-    xmp = b'<x:xmpmeta><rdf:Description hdrgm:Version="1.0"/></x:xmpmeta>'
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'
+        b"</rdf:RDF></x:xmpmeta>"
+    )
     ultra = read_photo(io.BytesIO(saved(first, "JPEG", xmp=xmp)))
     assert ultra.notes == ["Its gain map, which brightens it on HDR screens, was not used."]
