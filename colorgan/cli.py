@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     existing = output.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace existing results")
     existing.add_argument("--skip-existing", action="store_true", help="skip pictures whose result exists")
+    output.add_argument("--skip-coloured", action="store_true", help="skip photographs that are already in colour")
     colour = parser.add_argument_group("colour")
     colour.add_argument("--model", type=os.path.expanduser, default="unet", help=f"{CHECKPOINT} (default: unet)")
     colour.add_argument(
@@ -91,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     running = parser.add_argument_group("running")
     running.add_argument("--device", help="PyTorch device such as cpu or cuda (default: a GPU if there is one)")
     running.add_argument("--batch-size", type=int, default=8, help="pictures per pass of the network (default: 8)")
+    running.add_argument(
+        "--max-pixels", type=int, default=100_000_000, help="refuse larger pictures (default: 100000000)"
+    )
     return parser
 
 
@@ -121,7 +125,7 @@ def _colorize(arguments: list[str]) -> int:
     jobs, failures = _without_existing(planned.jobs, options)
     _print_errors(left_out + failures)
     try:
-        failed = colorize_files(
+        report = colorize_files(
             jobs,
             model=options.model,
             device=options.device,
@@ -131,6 +135,8 @@ def _colorize(arguments: list[str]) -> int:
             compare=options.compare,
             render_size=options.render_size,
             batch_size=options.batch_size,
+            max_pixels=options.max_pixels,
+            skip_coloured=options.skip_coloured,
         )
     except CheckpointError as error:
         print(error, file=sys.stderr)
@@ -140,8 +146,12 @@ def _colorize(arguments: list[str]) -> int:
             with suppress(OSError):
                 print("Run the same command with --skip-existing to continue.", file=sys.stderr)
         raise
-    _print_errors(failed)
-    failures += failed
+    _print_errors(report.errors)
+    failures += report.errors
+    if report.coloured == 1:
+        print("1 photograph in colour was left as it is.", file=sys.stderr)
+    elif report.coloured:
+        print(f"{report.coloured} photographs in colour were left as they are.", file=sys.stderr)
     if failures and len(planned.jobs) > 1:
         print(f"{len(failures)} of {len(planned.jobs)} pictures were not colourized.", file=sys.stderr)
     return 1 if failures else 0
@@ -156,6 +166,8 @@ def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace)
         parser.error(f"--saturation must be from 0 (grey) to 100, not {options.saturation}.")
     if options.batch_size < 1:
         parser.error(f"--batch-size must be at least 1, not {options.batch_size}.")
+    if options.max_pixels < 1:
+        parser.error(f"--max-pixels must be at least 1, not {options.max_pixels}.")
 
 
 def _file_format(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,20 @@ from tqdm import tqdm
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.render import render
 from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.read import MAX_PIXELS
 from colorgan.plan import Job
+
+
+class _SkippedError(PhotoError):
+    """A picture is left as it is, on purpose."""
+
+
+@dataclass
+class Report:
+    """What became of the pictures: an error message for each that failed, and how many were left because of colour."""
+
+    errors: list[str] = field(default_factory=list)
+    coloured: int = 0
 
 
 def is_device(name: str) -> bool:
@@ -37,23 +51,31 @@ def colorize_files(
     compare: bool = False,
     render_size: int | None = None,
     batch_size: int = 8,
-) -> list[str]:
-    """Colourize every job and return an error message for each one that failed.
+    max_pixels: int = MAX_PIXELS,
+    skip_coloured: bool = False,
+) -> Report:
+    """Colourize every job, and report those that failed.
 
-    `file_format` is the format on standard output; files have the format of their suffix. `compare` puts the grey
-    picture to the left of the coloured one. PNG and TIFF keep 16 bits. A progress bar is shown if there are several
-    jobs and standard error is a terminal. Raises `CheckpointError` if the model cannot be loaded.
+    Photographs in colour are named on standard error, or skipped with `skip_coloured`. `file_format` is the format on
+    standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
+    one. PNG and TIFF keep 16 bits. A progress bar is shown if there are several jobs and standard error is a terminal.
+    Raises `CheckpointError` if the model cannot be loaded.
     """
     if not jobs:
-        return []
+        return Report()
     colorizer = Colorizer.from_pretrained(model, device=device)
     # read in the main thread, because Ctrl-C does not interrupt a thread that waits for a pipe
     stdin = sys.stdin.buffer.read() if sys.stdin and any(job.source == "-" for job in jobs) else b""
 
     def read(job: Job) -> Photo:
-        if job.source == "-":
-            return read_photo(io.BytesIO(stdin), name="Standard input")
-        return read_photo(job.source, name=job.source)
+        name = "Standard input" if job.source == "-" else job.source
+        source = io.BytesIO(stdin) if job.source == "-" else job.source
+        photo = read_photo(source, max_pixels=max_pixels, name=name)
+        if photo.is_coloured and skip_coloured:
+            raise _SkippedError(name)
+        if photo.is_coloured:
+            tqdm.write(f"{name} is a colour photograph: its colours were replaced.", file=sys.stderr)
+        return photo
 
     def write(job: Job, photo: Photo, chroma: Tensor) -> None:
         kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
@@ -73,7 +95,13 @@ def colorize_files(
 
     results = colorizer.stream(jobs, read, write, render_size=render_size, batch_size=batch_size)
     bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
-    return [str(result) for result in bar if isinstance(result, PhotoError)]
+    report = Report()
+    for result in bar:
+        if isinstance(result, _SkippedError):
+            report.coloured += 1
+        elif isinstance(result, PhotoError):
+            report.errors.append(str(result))
+    return report
 
 
 def _make_folder(folder: Path) -> None:

@@ -20,6 +20,7 @@ from colorgan.photo import read_photo
 from colorgan.plan import Job, plan
 
 CHELSEA = skimage.data.chelsea()[:120, :160]
+GREY = CHELSEA[..., 1]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,7 @@ def test_bad_files_are_reported_at_the_end_and_stop_nothing(album: Path, model: 
 
 def test_standard_input_to_standard_output(album: Path, model: str) -> None:
     command = [sys.executable, "-m", "colorgan", "-", "--model", model]
+    Image.fromarray(GREY).save("album/a.jpg")
     run = subprocess.run(command, input=Path("album/a.jpg").read_bytes(), capture_output=True, check=True)
     assert Image.open(io.BytesIO(run.stdout)).size == (160, 120)
     assert run.stderr == b""
@@ -173,6 +175,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         (["album/a.jpg", "--format", "gif"], "colorgan does not write gif: choose a --format of png, jpg"),
         (["album/a.jpg", "--saturation", "-1"], "--saturation must be from 0 (grey) to 100, not -1.0."),
         (["album/a.jpg", "--batch-size", "0"], "--batch-size must be at least 1, not 0."),
+        (["album/a.jpg", "--max-pixels", "0"], "--max-pixels must be at least 1, not 0."),
         (["album", "--device", "hpu"], "There is no device hpu here"),
         (["x" * 300], "There is no file or folder xxx"),
         ([""], "There is no file or folder ''."),
@@ -285,6 +288,7 @@ def test_a_result_that_cannot_be_written_is_one_sentence_and_stops_nothing(album
 
 def test_standard_output_is_a_pipe_and_may_close(album: Path, model: str) -> None:
     command = f"{sys.executable} -m colorgan album/a.jpg --output - --model {model}"
+    Image.fromarray(GREY).save("album/a.jpg")
     run = subprocess.run(f"{command} --format tiff | cat", shell=True, capture_output=True, check=True)
     assert (Image.open(io.BytesIO(run.stdout)).format, run.stderr) == ("TIFF", b"")
     run = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True)
@@ -382,6 +386,31 @@ def test_results_differ_in_more_than_case(tmp_path: Path, monkeypatch) -> None:
         assert len({target.casefold() for target in targets}) == (4 if same else 5)  # A/ and a/ are there
         assert (output or "in") + "/x.colorized.png" in targets
         assert all("IMG_1.jpg" in t or "img_1.jpg" in t for t in targets if "img" in t.lower())
+
+
+def test_photographs_in_colour_are_named_or_skipped(album: Path, model: str, capsys) -> None:
+    Image.fromarray(GREY).save("album/grey.jpg")
+    named = ["album/a.jpg", "album/sub/b.png", "album/sub/c.gif"]
+    assert cli.main(["album", "-o", "out", "--model", model]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert {f"{name} is a colour photograph: its colours were replaced." for name in named} < set(lines)
+    assert sum("is a colour photograph" in line for line in lines) == 3
+    assert cli.main(["album", "-o", "out2", "--model", model, "--skip-coloured"]) == 0
+    assert capsys.readouterr().err.splitlines()[1:] == ["3 photographs in colour were left as they are."]
+    assert files(album / "out2") == {"deep.colorized.png", "grey.colorized.png"}
+    assert cli.main(["album/a.jpg", "-o", "out2", "--model", model, "--skip-coloured"]) == 0
+    assert capsys.readouterr().err == "1 photograph in colour was left as it is.\n"
+
+
+def test_the_largest_size_can_be_chosen(album: Path, model: str, monkeypatch, capsys) -> None:
+    assert cli.main(["album/deep.png", "--model", model, "--max-pixels", "19000"]) == 1
+    message = "album/deep.png is larger than 19,000 pixels: it has 160 x 120 = 19,200.\n"
+    assert capsys.readouterr().err == message
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9000)  # Pillow refuses the double
+    assert cli.main(["album/deep.png", "--model", model]) == 1
+    assert "album/deep.png is larger than 18,000 pixels" in capsys.readouterr().err
+    assert cli.main(["album/deep.png", "--model", model, "--max-pixels", "150000000"]) == 0
+    assert Image.MAX_IMAGE_PIXELS == 9000
 
 
 def hold_writing(number: int) -> str:

@@ -11,14 +11,16 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from colorgan.photo.coloured import is_coloured
 from colorgan.photo.decode import decode_file, decode_image
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.lightness import to_lightness
 from colorgan.photo.metadata import Metadata
 from colorgan.photo.samples import Samples, from_array
+from colorgan.photo.settings import no_pixel_limit
 
 Picture = Image.Image | np.ndarray | str | os.PathLike[str] | BinaryIO
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000  # a larger limit of the caller also takes the place of Pillow's, which is about 179 million
 
 
 @dataclass(eq=False)  # the comparison of arrays is an array, not a truth value
@@ -28,7 +30,8 @@ class Photo:
     `lightness` is L* in [0, 100], (H, W) float32. `alpha` is (H, W) uint8 or uint16, or None. `bits` is 8 or 16, as in
     the file's channels. `exif` has no orientation, because the pixels are upright. `dpi` is horizontal, vertical.
     `notes` are sentences about parts of the file that were not used. `metadata` are XMP, IPTC, comments and PNG texts.
-    `format` is the format that the file was decoded as, by Pillow's name such as JPEG, or empty.
+    `format` is the format that the file was decoded as, by Pillow's name such as JPEG, or empty. `is_coloured` says
+    that the picture was in colour, not grey or of one tint such as sepia.
     """
 
     lightness: np.ndarray
@@ -39,6 +42,7 @@ class Photo:
     notes: list[str] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
     format: str = ""
+    is_coloured: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,13 +65,14 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
     GIF, the pages of a TIFF and the pictures of a HEIC, the first is read, or the frame at which a PIL image is; a
     sentence in `Photo.notes` says so. `name` is the picture's name in messages (default: its file name).
 
-    Raises `PhotoError` for a file that is not a picture or is damaged, for more than `max_pixels` or Pillow's own limit
-    against decompression bombs, for an animated PNG, WebP or AVIF, for a vector drawing and for a web address. Raises
-    `TypeError` for other types.
+    Raises `PhotoError` for a file that is not a picture or is damaged, for more than `max_pixels` or (unless that is
+    larger than the default) Pillow's own limit against decompression bombs, for an animated PNG, WebP or AVIF, for a
+    vector drawing and for a web address. Raises `TypeError` for other types.
     """
     name = name or picture_name(source)
     try:
-        samples = _decode(source, max_pixels, name)
+        with no_pixel_limit if max_pixels > MAX_PIXELS else contextlib.nullcontext():
+            samples = _decode(source, max_pixels, name)
         lightness = _upright(to_lightness(samples), samples.orientation)
         alpha = None if samples.alpha is None else _upright(samples.alpha, samples.orientation)
     except MemoryError as error:
@@ -81,6 +86,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
         samples.notes,
         samples.metadata,
         samples.format,
+        is_coloured(samples.values),
     )
 
 

@@ -80,3 +80,7 @@ def file_settings() -> Iterator[None]:
             yield
         finally:
             _warnings.reading.depth -= 1
+
+
+# Inside `with no_pixel_limit`, Pillow opens pictures of any size. The caller has a limit of its own.
+no_pixel_limit = _SharedSetting(Image, "MAX_IMAGE_PIXELS", None)
