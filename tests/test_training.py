@@ -700,14 +700,15 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
 
 
 def test_an_ordinary_folder_is_trained_on(images: Path, tmp_path: Path):
-    """Pictures of other modes are converted and damaged ones left out; the user, the record and the card hear of it."""
+    """Pictures of other modes are converted and damaged ones left out; it is said once, and recorded."""
     folder = shutil.copytree(images, tmp_path / "images")
     cats = sorted((folder / "train" / "cat").iterdir())
     for i, mode in enumerate(("L", "RGBA", "P")):
         Image.open(cats[i]).convert(mode).save(cats[i])
     cats[3].write_bytes(cats[3].read_bytes()[:900])
     cats[4].write_text("This is no picture.")
-    printed = train("unet", tmp_path / "run", folder, "--max_train_steps", 2)
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
+    printed = train("unet", tmp_path / "run", folder, "--max_train_steps", 2, launch=torchrun)
     message = f"{folder} (train): 3 images were converted to RGB (1 RGB with transparency, 1 grey, 1 palette)."
     assert printed.count(message) == 1
     assert printed.count("2 images were unreadable and left out: train/cat/003.png, train/cat/004.png.") == 1
