@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
@@ -18,8 +19,9 @@ import tifffile
 from pictures import GREY, ORIENTATION, RGB, saved
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from colorgan.photo import Photo, read_photo, write_photo
-from colorgan.photo.metadata import Text
+from colorgan import cli
+from colorgan.photo import Photo, Text, read_photo, write_photo
+from colorgan.photo.texts import png_texts as stored_texts
 
 TITLE, KEYWORDS = "Zoë & <Müller>", ["Straße", "1912", "horse"]
 RDF, DC = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://purl.org/dc/elements/1.1/"
@@ -415,6 +417,27 @@ def test_xmp_that_cannot_be_split_is_left_out_of_a_jpeg_and_said() -> None:
     assert re.fullmatch(r"Its XMP of 7\d,\d{3} bytes is too long for a JPEG and was left out\.", notes[0])
 
 
+def test_captions_of_a_thumbnail_before_the_photograph_are_those_of_the_photograph() -> None:
+    for first, second in ((xmp(), b""), (b"", xmp())):
+        file = io.BytesIO()
+        with tifffile.TiffWriter(file) as writer:
+            for pixels, packet, kind in ((RGB[::4, ::4], first, 1), (RGB, second, 0)):
+                tags = [(700, "B", len(packet), packet, True)] if packet else []
+                writer.write(pixels, photometric="rgb", metadata=None, subfiletype=kind, extratags=tags)
+        photo = read_photo(file)
+        assert photo.size == (47, 33)
+        check_xmp(written(photo, "png")[0])
+
+
+def test_the_command_says_what_a_format_cannot_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, result = tmp_path / "a.jpg", tmp_path / "a.webp"
+    source.write_bytes(WITH_IPTC["jpeg"])
+    assert cli.main([str(source), "--output", str(result)]) == 0
+    said = f"{source}: Its IPTC captions were left out, because a WebP cannot hold them."
+    assert capsys.readouterr().err.strip() == said
+    check_xmp(result.read_bytes())
+
+
 # comments and texts
 
 
@@ -526,10 +549,8 @@ def test_a_comment_that_is_too_long_for_a_jpeg_is_said() -> None:
     "data", [b"Title\0\0not compressed", b"Title\0\0" + zlib.compress(bytes(70 * 2**20))], ids=["damaged", "a bomb"]
 )
 def test_a_damaged_text_is_said(data: bytes) -> None:
-    from colorgan.photo.metadata import _png_texts
-
     notes: list[str] = []
-    assert list(_png_texts(io.BytesIO(png(chunk(b"zTXt", data))), notes)) == []
+    assert list(stored_texts(io.BytesIO(png(chunk(b"zTXt", data))), notes)) == []
     assert notes == ["Its PNG text Title is damaged and was left out."]
 
 

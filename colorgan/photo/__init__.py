@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from colorgan.photo.errors import PhotoError, PhotoWarning
     from colorgan.photo.formats import FORMATS, holds_16_bits
-    from colorgan.photo.metadata import Metadata, Text
+    from colorgan.photo.metadata import Metadata
     from colorgan.photo.read import Photo, Picture, read_photo
+    from colorgan.photo.texts import Text
     from colorgan.photo.write import write_photo
 
 __all__ = [
@@ -33,7 +34,7 @@ _MODULES = {
     "PhotoError": "errors",
     "PhotoWarning": "errors",
     "Picture": "read",
-    "Text": "metadata",
+    "Text": "texts",
     "holds_16_bits": "formats",
     "read_photo": "read",
     "write_photo": "write",

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from PIL import Image, TiffImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from colorgan.photo.metadata import COMMENT, Text
+from colorgan.photo.texts import COMMENT, Text
 
 # The tags that are about the picture. The other tags describe the pixels of the original file.
 TEXT_TAGS = (

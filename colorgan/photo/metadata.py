@@ -6,14 +6,15 @@ import itertools
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import tifffile
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from colorgan.photo.iptc import IPTC, clean_resources, read_resources, write_resources
+from colorgan.photo.texts import COMMENT, Text, png_texts, raw_profile, text_chunk, text_of
 from colorgan.photo.xmp import EXTENSION_PART, clean_xmp, extension_name, split_xmp
 
 XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = CAPTION_TAGS = 0x02BC, 0x83BB, 0x8649  # of TIFF
@@ -26,23 +27,9 @@ PHOTOSHOP_HEAD = b"Photoshop 3.0\0"
 MAX_SEGMENT = 65533  # bytes of data in a JPEG segment
 JP2_XMP = b"uuid\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac"  # the box of a JPEG 2000 with XMP
 GIF_XMP = b"\x21\xff\x0bXMP DataXMP"  # the extension of a GIF with XMP
-COMMENT = "Comment"  # the PNG keyword
 XMP_KEYWORD = "XML:com.adobe.xmp"
 # PNG texts in which programs store other parts of a file, or describe the source's file
 OTHER_KEYWORDS = re.compile(r"XML:com\.adobe\.xmp|Raw profile type |(exif|icc|jpeg|photoshop|png|tiff|xmp|Thumb):")
-MIN_COMPRESSED = 1024  # letters; shorter PNG texts are stored uncompressed
-
-
-class Text(NamedTuple):
-    """A text of a PNG file: `keyword` is its name, `language` and `translated` are those of an iTXt chunk.
-
-    Comments of JPEG and GIF files are texts with the keyword Comment.
-    """
-
-    keyword: str
-    text: str
-    language: str = ""
-    translated: str = ""
 
 
 @dataclass
@@ -114,7 +101,7 @@ class _Source:
             self._add_comment(info.get("comment"))
         if image.format == "PNG":
             texts = getattr(image, "text", {})
-            for text in _png_texts(stream, self.notes) if stream else (_text_of(*pair) for pair in texts.items()):
+            for text in png_texts(stream, self.notes) if stream else (text_of(*pair) for pair in texts.items()):
                 self._add_text(text)
         self.xmp = self.xmp or _tag_bytes(info.get("xmp")) or _xmp_of_file(image.format, stream)
 
@@ -148,14 +135,14 @@ class _Source:
         """Add a PNG text, or what ImageMagick and ExifTool store as one."""
         keyword = text.keyword
         if keyword == XMP_KEYWORD or keyword == "Raw profile type xmp":
-            self.xmp = self.xmp or (text.text.encode() if keyword == XMP_KEYWORD else _raw_profile(text.text))
+            self.xmp = self.xmp or (text.text.encode() if keyword == XMP_KEYWORD else raw_profile(text.text))
         elif keyword in ("Raw profile type iptc", "Raw profile type 8bim"):
-            data = _raw_profile(text.text).removeprefix(PHOTOSHOP_HEAD)
+            data = raw_profile(text.text).removeprefix(PHOTOSHOP_HEAD)
             if data.startswith(b"\x1c"):
                 self.iptc = data
             else:
                 self.photoshop = self.photoshop or data
-        elif text.text and not OTHER_KEYWORDS.match(keyword):
+        elif keyword and text.text and not OTHER_KEYWORDS.match(keyword):
             self.texts.append(text)
 
 
@@ -183,7 +170,7 @@ def jpeg_segments(metadata: Metadata, notes: list[str]) -> bytes:
 
 def png_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
     """All captions as the chunks of a PNG, types and data."""
-    chunks = [_text_chunk(text) for text in metadata.texts]
+    chunks = [text_chunk(text) for text in metadata.texts]
     if metadata.xmp:
         chunks.append((b"iTXt", XMP_KEYWORD.encode() + bytes(5) + metadata.xmp))
     if metadata.resources:  # there is no standard; ExifTool, Exiv2 and ImageMagick read this
@@ -203,63 +190,6 @@ def tiff_tags(metadata: Metadata) -> list[tuple[int, bytes]]:
     if metadata.resources:
         tags.append((PHOTOSHOP_TAG, write_resources(metadata.resources)))
     return tags
-
-
-def _text_chunk(text: Text) -> tuple[bytes, bytes]:
-    keyword = text.keyword.encode("latin-1", "replace")
-    is_long = len(text.text) >= MIN_COMPRESSED
-    try:
-        if text.language or text.translated:
-            raise UnicodeError
-        data = text.text.encode("latin-1")
-    except UnicodeError:
-        data = text.text.encode("utf-8", "surrogatepass")
-        head = keyword + bytes([0, is_long, 0]) + text.language.encode() + b"\0" + text.translated.encode() + b"\0"
-        return b"iTXt", head + (zlib.compress(data) if is_long else data)
-    return (b"zTXt", keyword + b"\0\0" + zlib.compress(data)) if is_long else (b"tEXt", keyword + b"\0" + data)
-
-
-def _png_texts(stream: BinaryIO, notes: list[str]) -> Iterator[Text]:
-    """The texts of a PNG file. Pillow keeps only one of several with the same keyword."""
-    budget = PngImagePlugin.MAX_TEXT_MEMORY  # bytes of all texts together
-    stream.seek(8)
-    while len(head := stream.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", head)
-        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
-            stream.seek(size + 4, 1)
-            continue
-        keyword, _, data = stream.read(size).partition(b"\0")
-        stream.seek(4, 1)  # the checksum
-        name, language, translated = keyword.decode("latin-1"), b"", b""
-        try:
-            is_compressed = kind == b"zTXt"
-            if kind == b"iTXt":
-                is_compressed = data[0] == 1
-                language, translated, data = data[2:].split(b"\0", 2)
-            elif is_compressed:
-                data = data[1:]
-            if is_compressed:
-                data = zlib.decompressobj().decompress(data, budget + 1)
-            budget -= len(data)
-            if budget < 0:
-                raise ValueError("the texts are too long")
-            text = data.decode("utf-8" if kind == b"iTXt" else "latin-1")
-            yield Text(name, text, language.decode("ascii"), translated.decode())
-        except (ValueError, IndexError, zlib.error):
-            notes.append(f"Its PNG text {name[:79]} is damaged and was left out.")
-
-
-def _text_of(keyword: str, text: str) -> Text:
-    """A text of an image that Pillow read."""
-    return Text(keyword, str(text), getattr(text, "lang", None) or "", getattr(text, "tkey", None) or "")
-
-
-def _raw_profile(text: str) -> bytes:
-    """The bytes of a profile that is stored in a PNG as hexadecimal digits, behind its name and length."""
-    try:
-        return bytes.fromhex("".join(text.split("\n")[3:]))
-    except ValueError:
-        return b""
 
 
 def _xmp_of_file(kind: str | None, stream: BinaryIO | None) -> bytes:

@@ -14,9 +14,10 @@ from colorgan.files import write_whole
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.exif import KEPT_FOLDERS, KEPT_TAGS, add_texts, fit_into_jpeg, parse_exif, tiff_value
 from colorgan.photo.formats import FORMATS
-from colorgan.photo.metadata import COMMENT, Metadata, jpeg_segments, png_chunks, tiff_tags
+from colorgan.photo.metadata import Metadata, jpeg_segments, png_chunks, tiff_tags
 from colorgan.photo.png import write_png
 from colorgan.photo.settings import file_settings
+from colorgan.photo.texts import COMMENT
 
 if TYPE_CHECKING:
     from colorgan.photo.read import Photo
