@@ -119,16 +119,22 @@ def _colorize(arguments: list[str]) -> int:
 
     from colorgan import CheckpointError
     from colorgan.execute import colorize_files, is_device
+    from colorgan.processes import join_processes
 
     if options.device is not None and not is_device(options.device):
         parser.error(f"There is no device {options.device} here: leave --device out, or use --device cpu.")
-    jobs, failures = _without_existing(planned.jobs, options)
-    _print_errors(left_out + failures)
+    try:
+        processes = join_processes()
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    jobs, existing = _without_existing(processes.share(planned.jobs), options)
+    _print_errors((left_out if processes.is_main else []) + existing)
     try:
         report = colorize_files(
             jobs,
             model=options.model,
-            device=options.device,
+            device=options.device or processes.device,
             file_format=file_format,
             quality=options.quality,
             saturation=options.saturation,
@@ -137,24 +143,34 @@ def _colorize(arguments: list[str]) -> int:
             batch_size=options.batch_size,
             max_pixels=options.max_pixels,
             skip_coloured=options.skip_coloured,
+            show_progress=processes.is_main,
         )
     except CheckpointError as error:
-        print(error, file=sys.stderr)
+        if processes.is_main:
+            print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        if not options.overwrite:
+        if not options.overwrite and processes.is_main:
             with suppress(OSError):
                 print("Run the same command with --skip-existing to continue.", file=sys.stderr)
         raise
-    _print_errors(report.errors)
-    failures += report.errors
-    if report.coloured == 1:
+    errors = processes.gather(report.errors)
+    failed = len(errors) + len(processes.gather(existing))
+    coloured = sum(processes.gather([report.coloured]))
+    processes.close()
+    if processes.is_main:
+        _print_summary(errors, failed, coloured, len(planned.jobs))
+    return 1 if failed else 0
+
+
+def _print_summary(errors: list[str], failed: int, coloured: int, planned: int) -> None:
+    _print_errors(errors)
+    if coloured == 1:
         print("1 photograph in colour was left as it is.", file=sys.stderr)
-    elif report.coloured:
-        print(f"{report.coloured} photographs in colour were left as they are.", file=sys.stderr)
-    if failures and len(planned.jobs) > 1:
-        print(f"{len(failures)} of {len(planned.jobs)} pictures were not colourized.", file=sys.stderr)
-    return 1 if failures else 0
+    elif coloured:
+        print(f"{coloured} photographs in colour were left as they are.", file=sys.stderr)
+    if failed and planned > 1:
+        print(f"{failed} of {planned} pictures were not colourized.", file=sys.stderr)
 
 
 def _check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

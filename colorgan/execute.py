@@ -53,6 +53,7 @@ def colorize_files(
     batch_size: int = 8,
     max_pixels: int = MAX_PIXELS,
     skip_coloured: bool = False,
+    show_progress: bool = True,
 ) -> Report:
     """Colourize every job, and report those that failed.
 
@@ -94,7 +95,7 @@ def colorize_files(
             tqdm.write(f"{job.source}: {note}", file=sys.stderr)
 
     results = colorizer.stream(jobs, read, write, render_size=render_size, batch_size=batch_size)
-    bar = tqdm(results, total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
+    bar = tqdm(results, total=len(jobs), unit="picture", disable=None if show_progress and len(jobs) > 1 else True)
     report = Report()
     for result in bar:
         if isinstance(result, _SkippedError):

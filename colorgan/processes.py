@@ -1,0 +1,66 @@
+"""Share pictures between the processes that `accelerate launch` or torchrun started, on one machine or several.
+
+Accelerate is imported only when there are several processes.
+"""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Processes:
+    """This process among all that were started together. Without Accelerate or torchrun, it is the only one."""
+
+    def __init__(self, state: Any | None = None):
+        self._state = state
+        self.index: int = state.process_index if state else 0
+        self.count: int = state.num_processes if state else 1
+        self.device: str | None = str(state.device) if state else None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the summary."""
+        return self.index == 0
+
+    def share(self, items: Sequence[Item]) -> list[Item]:
+        """This process's share of the main process's items: every `count`-th one, beginning at `index`."""
+        if self._state is None:
+            return list(items)
+        from accelerate.utils import broadcast_object_list
+
+        # the main process's list, because files can be added while the others list the folders
+        (items,) = broadcast_object_list([list(items)])
+        return list(items[self.index :: self.count])
+
+    def gather(self, items: Sequence[Item]) -> list[Item]:
+        """The items of all processes, in each of them. Waits until every process has called this."""
+        if self._state is None:
+            return list(items)
+        from accelerate.utils import gather_object
+
+        return gather_object(list(items))
+
+    def close(self) -> None:
+        """Leave the group of processes."""
+        if self._state is not None:
+            self._state.destroy_process_group()
+
+
+def join_processes() -> Processes:
+    """Join the processes that were started together. Raises ImportError if there are several and no Accelerate."""
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or "LOCAL_RANK" not in os.environ:
+        return Processes()
+    if importlib.util.find_spec("accelerate") is None:
+        raise ImportError('Several processes need Accelerate: pip install "colorgan[train]"')
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    # without `cpu`, PartialState would take each process for the only one where there is no GPU
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    # one process may wait for another for as long as its share takes, longer than PyTorch's limit of 10 minutes
+    return Processes(PartialState(cpu=cpu, timeout=timedelta(days=30)))
