@@ -2,10 +2,15 @@
 
     python bench/inference_speed.py [--model unet] [--folder FOLDER]
     python bench/inference_speed.py --network [--model unet] [--device cuda]
+    python bench/inference_speed.py --processes 1 2 [--model unet]
 
 The first measures photographs tiled from scikit-image's: reading, colourizing and writing. "The plain way" is the usual
 one with the same network in the same run: scikit-image's Lab, bilinear chroma, Pillow, one picture at a time. With
 `--folder`, it also prints the largest difference in lightness between each photograph there and its result.
+
+`--processes` measures the photographs per second of the command under `accelerate launch`, for each number of
+processes, without their start: from the difference between a small and a large folder. Each process has one
+thread on a CPU.
 
 `--network` measures the network by image size and batch size, on a GPU in half precision and in float32. An image is
 predicted together with its mirror image, as `Colorizer.run_network` does. `ms` is the median of one call; `share of
@@ -15,8 +20,11 @@ photographs, colourized at that render size, and the same on a CPU in float32.
 """
 
 import argparse
+import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -48,8 +56,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="photographs whose lightness is compared with the result's")
     parser.add_argument("--network", action="store_true", help="measure the network alone")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="for --network")
+    parser.add_argument("--processes", type=int, nargs="+", help="numbers of processes that share a folder")
     options = parser.parse_args()
-    if options.network:
+    if options.processes:
+        measure_processes(options.model, options.processes)
+    elif options.network:
         measure_network(options.model, torch.device(options.device))
     else:
         measure_photographs(options.model)
@@ -88,6 +99,30 @@ def measure_photographs(model: str) -> None:
         usual, _ = timed(lambda: [plain(colorizer, path, folder / "out.png") for path in sources], repeats=1)
         rate, usual_rate = 100 / took, len(sources) / usual
         print(f"a folder of 100 at 640x480: {rate:.1f} per second, with the start; the plain way {usual_rate:.1f}")
+
+
+def measure_processes(model: str, counts: list[int], sizes: tuple[int, int] = (20, 220)) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    if not torch.cuda.is_available():
+        environment["ACCELERATE_USE_CPU"] = "true"
+    with tempfile.TemporaryDirectory() as scratch:
+        for size in sizes:
+            (Path(scratch) / str(size)).mkdir()
+            for i in range(size):
+                picture(640, 480).save(Path(scratch) / str(size) / f"{i:03}.jpg", quality=92)
+        for count in counts:
+            launcher = ["accelerate.commands.launch", "--multi_gpu", f"--num_processes={count}"] if count > 1 else []
+            took = []
+            for size in sizes:
+                folder = str(Path(scratch) / str(size))
+                command = [sys.executable, "-m", *launcher, *(["-m"] if launcher else []), "colorgan", folder]
+                began = time.perf_counter()
+                subprocess.run(
+                    [*command, "--overwrite", "--model", model], env=environment, check=True, stderr=subprocess.DEVNULL
+                )
+                took.append(time.perf_counter() - began)
+            rate = (sizes[1] - sizes[0]) / (took[1] - took[0])
+            print(f"{count} processes: {rate:.1f} photographs of 640x480 per second", flush=True)
 
 
 def picture(width: int, height: int) -> Image.Image:
