@@ -1,11 +1,7 @@
 """Image data sets through Hugging Face `datasets`, decoded once into one uint8 tensor that lives on the device."""
 
-import functools
 import hashlib
-import logging
 import math
-import tempfile
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from colorgan.hub.client import download_dataset_file
-from colorgan.hub.retry import HUB_ERRORS, reason, retry
 from colorgan.pictures import Changes, decode, kind, square, to_rgb
+from colorgan.splits import DatasetError, open_split, read_rows, warn_once
 
-# the Hub's file with one split: to show a few test images, `load_dataset` would download the training images as well
-SPLIT_FILES = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
 IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label", "fine_label")  # used if none is named
-
-logger = logging.getLogger(__name__)
-
-
-class DatasetError(ValueError):
-    """A data set cannot be used; the message says in one sentence what is wrong and what would be right."""
 
 
 @dataclass
@@ -80,7 +67,7 @@ def load_images(
     """
     import datasets  # here, because the library colourizes without this package
 
-    rows, title = _open_split(str(name), split), f"{name} ({split})"
+    rows, title = open_split(str(name), split), f"{name} ({split})"
     features = rows.features or {}
     column = _find_column(features, image_column, IMAGE_COLUMNS, str(name))
     if column is None:
@@ -91,7 +78,7 @@ def load_images(
         raise DatasetError(f"The column {column} of {name} holds {features[column]}, not images.")
     label_column = _find_column(features, label_column, LABEL_COLUMNS, str(name))
     pixels, labels, changes = bytearray(), [], Changes()
-    for i, row in enumerate(_read_rows(rows.cast_column(column, datasets.Image(decode=False)), title)):
+    for i, row in enumerate(read_rows(rows.cast_column(column, datasets.Image(decode=False)), title)):
         try:
             picture = decode(row[column])
             if mode := kind(picture):
@@ -107,7 +94,7 @@ def load_images(
         unreadable = f" that can be read ({changes.names()})" if changes.left_out else ""
         raise DatasetError(f"The split {split} of {name} has no images{unreadable}.")
     for sentence in changes.sentences(title, resolution):
-        _warn_once(sentence)
+        warn_once(sentence)
     images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, 3, resolution, resolution)
     if label_column is None or not all(isinstance(label, int) and label >= 0 for label in labels):
         return ImageSet(images, None, [], changes)
@@ -137,67 +124,6 @@ def _file_name(stored: dict[str, Any] | None, folder: str) -> str | None:
         return None
     path, parent = Path(stored["path"]), Path(folder).resolve()
     return str(path.relative_to(parent)) if path.is_relative_to(parent) else str(path)
-
-
-@functools.cache  # the stages of a training load the same data set again
-def _warn_once(sentence: str) -> None:
-    logger.warning("%s", sentence)
-
-
-def _open_split(name: str, split: str) -> Any:
-    """Open a split as a `datasets.Dataset` or `IterableDataset`. Raises `DatasetError`."""
-    import datasets
-    from datasets.exceptions import DatasetsError
-
-    try:
-        if Path(name).is_dir():
-            return _open_files(str(Path(name).resolve()), split)
-        if Path(name).is_file():
-            if not name.endswith(".parquet"):
-                raise DatasetError(f"{name} is a file, but not a Parquet file: give a folder or a .parquet file.")
-            return _open_files("parquet", split, data_files={split: str(Path(name).resolve())})
-        if name.startswith((".", "/", "~")) or name.endswith(".parquet"):
-            raise DatasetError(f"The data set {name} does not exist.")
-        file = download_dataset_file(name, SPLIT_FILES[name].format(split=split)) if name in SPLIT_FILES else None
-        if file:
-            return _open_files("parquet", split, data_files={split: str(file)})
-        return retry(lambda: datasets.load_dataset(name, split=split))
-    except DatasetError:
-        raise
-    except ValueError as error:
-        if "split" in str(error).lower():
-            raise DatasetError(f"{name} has no split {split!r}: {_first_line(error)}") from error
-        raise DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}") from error
-    except (*HUB_ERRORS, DatasetsError) as error:
-        raise DatasetError(
-            f"The data set {name} cannot be loaded ({reason(error)}); "
-            "use a folder of images, or connect to the Hub once so that it is cached."
-        ) from error
-
-
-def _open_files(path: str, split: str, **options: Any) -> Any:
-    """Open a split of local files without the cache of `datasets`, which would return the images of an older folder.
-
-    `datasets` identifies a folder whose README has `configs` by the folder's name alone: neither replaced files nor
-    another folder of the same name are noticed. Streaming reads the files themselves. Even then the description of
-    the columns would come from the cache, so the cache is an empty folder.
-    """
-    import datasets
-
-    with tempfile.TemporaryDirectory() as empty:
-        return datasets.load_dataset(path, split=split, streaming=True, cache_dir=empty, **options)
-
-
-def _read_rows(rows: Iterable[dict[str, Any]], title: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows. Raises `DatasetError` if a file is damaged."""
-    try:
-        yield from rows
-    except Exception as error:  # the readers of file formats raise errors of many types
-        raise DatasetError(f"{title} cannot be read: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def is_grey(images: Tensor) -> Tensor:

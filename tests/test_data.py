@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from PIL import Image
 from skimage import color, data
 
-import colorgan.data
+import colorgan.splits
 from colorgan.data import Batches, DatasetError, ImageSet, is_grey, load_images, mean_hue, split_indices
 
 CARD = """---
@@ -295,6 +295,25 @@ def test_unreadable_pictures_are_left_out_and_named(tmp_path: Path, caplog: pyte
         load_images(folder, "train")
 
 
+def test_files_of_other_kinds_do_not_hide_the_images(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    folder = write_folder(tmp_path / "set", tiles(4))
+    for path in folder.rglob("*.png"):
+        for suffix in (".txt", ".json", ""):  # more of each than images of a class
+            path.with_suffix(suffix).write_text("a cup")
+    (folder / "README.md").write_text("My pictures.")
+    (folder / "train" / "cup" / ".DS_Store").write_text("hidden")
+    images = load_images(folder, "train")
+    assert torch.equal(images.images, as_tensor(tiles(4)[::2] + tiles(4)[1::2]))
+    assert images.class_names == ["cup", "spoon"]
+    assert caplog.messages == [f"{folder}: 12 files of other kinds were left out (.json, .txt, without suffix)."]
+    (folder / "train" / "more.zip").write_bytes(b"no archive")
+    with pytest.raises(DatasetError, match="cannot be read as a data set: File is not a zip file"):
+        load_images(folder, "train")
+    (tmp_path / "my [set]").mkdir()
+    with pytest.raises(DatasetError, match="rename the folder"):
+        load_images(tmp_path / "my [set]", "train")
+
+
 def test_unreadable_rows_are_named_by_their_numbers(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     rows: dict[str, list] = {"image": [{"bytes": png(picture), "path": "a.png"} for picture in tiles(4)]}
     rows["image"][1]["bytes"] = b"damaged"
@@ -367,7 +386,7 @@ def test_a_cache_that_cannot_be_written_to_is_named(monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", f"{constants.HF_HOME}/hub")
 
-    monkeypatch.setattr(colorgan.data, "download_dataset_file", fail)
+    monkeypatch.setattr(colorgan.splits, "download_dataset_file", fail)
     with pytest.raises(DatasetError, match=r"/hub cannot be written to: set HF_HOME to a folder that can be\)"):
         load_images("uoft-cs/cifar10", "test")
 

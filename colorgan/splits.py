@@ -1,0 +1,138 @@
+"""Open a split of an image data set through Hugging Face `datasets`: of the Hub, a folder, or a Parquet file."""
+
+import functools
+import logging
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from colorgan.hub.client import download_dataset_file
+from colorgan.hub.retry import HUB_ERRORS, reason, retry
+
+# the Hub's file with one split: to show a few test images, `load_dataset` would download the training images as well
+SPLIT_FILES = {"uoft-cs/cifar10": "plain_text/{split}-00000-of-00001.parquet"}
+TABLES, ARCHIVES = (".parquet", ".arrow"), (".tar", ".zip", ".gz")  # suffixes of files that can hold images
+
+logger = logging.getLogger(__name__)
+
+
+class DatasetError(ValueError):
+    """A data set cannot be used; the message says in one sentence what is wrong and what would be right."""
+
+
+@functools.cache  # the stages of a training load the same data set again
+def warn_once(sentence: str) -> None:
+    logger.warning("%s", sentence)
+
+
+def open_split(name: str, split: str) -> Any:
+    """Open a split as a `datasets.Dataset` or `IterableDataset`. Raises `DatasetError`."""
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    if Path(name).exists():
+        return _open_local(Path(name), split)
+    if name.startswith((".", "/", "~")) or name.endswith(".parquet"):
+        raise DatasetError(f"The data set {name} does not exist.")
+    try:
+        file = download_dataset_file(name, SPLIT_FILES[name].format(split=split)) if name in SPLIT_FILES else None
+        if file:
+            return _open_files("parquet", split, data_files={split: str(file)})
+        return retry(lambda: datasets.load_dataset(name, split=split))
+    except ValueError as error:
+        raise _refusal(name, split, error) from error
+    except (*HUB_ERRORS, DatasetsError) as error:
+        raise DatasetError(
+            f"The data set {name} cannot be loaded ({reason(error)}); "
+            "use a folder of images, or connect to the Hub once so that it is cached."
+        ) from error
+
+
+def _open_local(path: Path, split: str) -> Any:
+    """Open a split of a folder, or a Parquet file as any split. Raises `DatasetError`."""
+    name, path = str(path), path.resolve()
+    if "[" in str(path):
+        raise DatasetError(f"{name} cannot be read, because its path has the character [: rename the folder.")
+    try:
+        if path.is_dir():
+            others = _count_other_files(path)
+            if others is None:
+                return _open_files(str(path), split)
+            if others:
+                warn_once(_other_files_sentence(name, others))
+            return _open_files("imagefolder", split, data_dir=str(path))
+        if path.suffix != ".parquet":
+            raise DatasetError(f"{name} is a file, but not a Parquet file: give a folder or a .parquet file.")
+        return _open_files("parquet", split, data_files={split: str(path)})
+    except DatasetError:
+        raise
+    except Exception as error:  # the readers of file formats raise errors of many types
+        raise _refusal(name, split, error) from error
+
+
+def _refusal(name: str, split: str, error: Exception) -> DatasetError:
+    if isinstance(error, ValueError) and "split" in str(error).lower():
+        return DatasetError(f"{name} has no split {split!r}: {_first_line(error)}")
+    return DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}")
+
+
+def _count_other_files(folder: Path) -> Counter[str] | None:
+    """Count the files by their suffixes that are no images, in a folder of images; None if it is no such folder.
+
+    `datasets` takes a folder for what most of its files are, so that files with captions would hide the images. Data
+    sets in other formats, and those that have a description in their README.md, are left to it.
+    """
+    from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
+
+    readme = folder / "README.md"
+    if readme.is_file() and readme.read_bytes().startswith(b"---"):
+        return None
+    images, others = 0, Counter[str]()
+    for _, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith((".", "__"))]  # as `datasets` does
+        for file in files:
+            suffix = Path(file).suffix.lower()
+            known = (*ImageFolder.METADATA_FILENAMES, "README.md")
+            if file.startswith((".", "__")) or file in known or suffix in ARCHIVES:  # which `datasets` unpacks
+                continue
+            if suffix in TABLES:
+                return None
+            if suffix in ImageFolder.EXTENSIONS:
+                images += 1
+            else:
+                others[suffix or "without suffix"] += 1
+    return others if images else None
+
+
+def _other_files_sentence(name: str, others: Counter[str]) -> str:
+    count = others.total()
+    files = "1 file of another kind was" if count == 1 else f"{count:,} files of other kinds were"
+    return f"{name}: {files} left out ({', '.join(sorted(others))})."
+
+
+def _open_files(path: str, split: str, **options: Any) -> Any:
+    """Open a split of local files without the cache of `datasets`, which would return the images of an older folder.
+
+    `datasets` identifies a folder whose README has `configs` by the folder's name alone: neither replaced files nor
+    another folder of the same name are noticed. Streaming reads the files themselves. Even then the description of
+    the columns would come from the cache, so the cache is an empty folder.
+    """
+    import datasets
+
+    with tempfile.TemporaryDirectory() as empty:
+        return datasets.load_dataset(path, split=split, streaming=True, cache_dir=empty, **options)
+
+
+def read_rows(rows: Iterable[dict[str, Any]], title: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows. Raises `DatasetError` if a file is damaged."""
+    try:
+        yield from rows
+    except Exception as error:  # the readers of file formats raise errors of many types
+        raise DatasetError(f"{title} cannot be read: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
