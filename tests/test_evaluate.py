@@ -34,7 +34,7 @@ METRICS = [
 def evaluate(*options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "train/evaluate.py", *map(str, options)]
     both_cores = os.environ | {"OMP_NUM_THREADS": "2"}  # the longest test, which runs last
-    return subprocess.run(command, cwd=ROOT, env=both_cores, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=ROOT, env=both_cores, capture_output=True, text=True, timeout=2400)
 
 
 class Inception(torch.nn.Module):
