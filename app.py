@@ -7,7 +7,7 @@ from pathlib import Path
 with contextlib.suppress(ImportError):  # only a Space has this package; it must be imported before torch
     import spaces  # noqa: F401  # pyright: ignore[reportMissingImports]
 
-from colorgan.cli import start_demo
+from colorgan.subcommands import start_demo
 
 if __name__ == "__main__":
     sys.exit(start_demo(sys.argv[1:], prog="app.py", models_file=Path(__file__).with_name("models.txt")))

@@ -5,11 +5,13 @@ Accelerate is imported only when there are several processes.
 
 import importlib.util
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+PATIENCE = 10  # seconds that a process which has to end waits for the main process to say why
 
 
 class Processes:
@@ -44,15 +46,48 @@ class Processes:
 
         return gather_object(list(items))
 
+    def on_main(self, call: Callable[[], Item]) -> Item:
+        """`call()` of the main process, in all of them. If it raises an `Exception`, the others raise `SystemExit`."""
+        if self._state is None:
+            return call()
+        from accelerate.utils import broadcast_object_list
+
+        result: list[Any] = [False, None]  # whether the call has returned, and its result
+        try:
+            if self.is_main:
+                result = [True, call()]
+        finally:
+            has_returned, value = broadcast_object_list(result)
+        if not has_returned:
+            let_main_process_speak()
+            raise SystemExit(1)
+        return value
+
     def close(self) -> None:
-        """Leave the group of processes."""
+        """Leave the group of processes, when all of them have called this."""
         if self._state is not None:
+            self._state.wait_for_everyone()
             self._state.destroy_process_group()
+
+
+def is_main_process() -> bool:
+    """Whether this is the only process or the first of several: the one that writes messages about all of them."""
+    return not _are_several() or int(os.environ.get("RANK", "0")) == 0
+
+
+def let_main_process_speak() -> None:
+    """Wait in the other processes, before they end with an error: the launcher ends all as soon as one has ended so."""
+    if not is_main_process():
+        time.sleep(PATIENCE)
+
+
+def _are_several() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ
 
 
 def join_processes() -> Processes:
     """Join the processes that were started together. Raises ImportError if there are several and no Accelerate."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or "LOCAL_RANK" not in os.environ:
+    if not _are_several():
         return Processes()
     if importlib.util.find_spec("accelerate") is None:
         raise ImportError('Several processes need Accelerate: pip install "colorgan[train]"')

@@ -5,7 +5,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +33,51 @@ def open_split(name: str, split: str) -> Any:
     import datasets
     from datasets.exceptions import DatasetsError
 
-    if Path(name).exists():
-        return _open_local(Path(name), split)
-    if name.startswith((".", "/", "~")) or name.endswith(".parquet"):
-        raise DatasetError(f"The data set {name} does not exist.")
+    if is_local(name):
+        return _open_local(Path(name), split, functools.partial(_open_files, split=split))
     try:
         file = download_dataset_file(name, SPLIT_FILES[name].format(split=split)) if name in SPLIT_FILES else None
         if file:
-            return _open_files("parquet", split, data_files={split: str(file)})
+            return _open_files("parquet", split=split, data_files={split: str(file)})
         return retry(lambda: datasets.load_dataset(name, split=split))
     except ValueError as error:
         raise _refusal(name, split, error) from error
     except (*HUB_ERRORS, DatasetsError) as error:
-        raise DatasetError(
-            f"The data set {name} cannot be loaded ({reason(error)}); "
-            "use a folder of images, or connect to the Hub once so that it is cached."
-        ) from error
+        raise _unreachable(name, error) from error
 
 
-def _open_local(path: Path, split: str) -> Any:
-    """Open a split of a folder, or a Parquet file as any split. Raises `DatasetError`."""
+def open_splits(name: str, config: str | None, cache: Path) -> dict[str, Any]:
+    """Open all splits of a data set as `datasets.Dataset`, which are read from the disk as they are needed.
+
+    `config` is one of the Hub data set's configurations. Local data sets are converted to Arrow files in the folder
+    `cache`, those of the Hub in the cache of `datasets`. Raises `DatasetError`.
+    """
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    if is_local(name):
+        opened = _open_local(Path(name), "train", functools.partial(datasets.load_dataset, cache_dir=str(cache)))
+        return {str(split): rows for split, rows in opened.items()}
+    try:
+        opened = retry(lambda: datasets.load_dataset(name, config))
+        return {str(split): rows for split, rows in opened.items()}
+    except ValueError as error:
+        raise _refusal(name, None, error) from error
+    except (*HUB_ERRORS, DatasetsError) as error:
+        raise _unreachable(name, error) from error
+
+
+def is_local(name: str) -> bool:
+    """Whether a data set is a folder or a file. Raises `DatasetError` if its name is that of one that is missing."""
+    if Path(name).exists():
+        return True
+    if name.startswith((".", "/", "~")) or name.endswith(".parquet"):
+        raise DatasetError(f"The data set {name} does not exist.")
+    return False
+
+
+def _open_local(path: Path, split: str, open_files: Callable[..., Any]) -> Any:
+    """Open a folder, or a Parquet file as the split, with `open_files`. Raises `DatasetError`."""
     name, path = str(path), path.resolve()
     if "[" in str(path):
         raise DatasetError(f"{name} cannot be read, because its path has the character [: rename the folder.")
@@ -60,21 +85,28 @@ def _open_local(path: Path, split: str) -> Any:
         if path.is_dir():
             others = _count_other_files(path)
             if others is None:
-                return _open_files(str(path), split)
+                return open_files(str(path))
             if others:
                 warn_once(_other_files_sentence(name, others))
-            return _open_files("imagefolder", split, data_dir=str(path))
+            return open_files("imagefolder", data_dir=str(path))
         if path.suffix != ".parquet":
             raise DatasetError(f"{name} is a file, but not a Parquet file: give a folder or a .parquet file.")
-        return _open_files("parquet", split, data_files={split: str(path)})
+        return open_files("parquet", data_files={split: str(path)})
     except DatasetError:
         raise
     except Exception as error:  # the readers of file formats raise errors of many types
         raise _refusal(name, split, error) from error
 
 
-def _refusal(name: str, split: str, error: Exception) -> DatasetError:
-    if isinstance(error, ValueError) and "split" in str(error).lower():
+def _unreachable(name: str, error: BaseException) -> DatasetError:
+    return DatasetError(
+        f"The data set {name} cannot be loaded ({reason(error)}); "
+        "use a folder of images, or connect to the Hub once so that it is cached."
+    )
+
+
+def _refusal(name: str, split: str | None, error: Exception) -> DatasetError:
+    if split and isinstance(error, ValueError) and "split" in str(error).lower():
         return DatasetError(f"{name} has no split {split!r}: {_first_line(error)}")
     return DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}")
 
@@ -113,7 +145,7 @@ def _other_files_sentence(name: str, others: Counter[str]) -> str:
     return f"{name}: {files} left out ({', '.join(sorted(others))})."
 
 
-def _open_files(path: str, split: str, **options: Any) -> Any:
+def _open_files(path: str, *, split: str, **options: Any) -> Any:
     """Open a split of local files without the cache of `datasets`, which would return the images of an older folder.
 
     `datasets` identifies a folder whose README has `configs` by the folder's name alone: neither replaced files nor

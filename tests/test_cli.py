@@ -208,7 +208,7 @@ def test_info_version_and_help(model: str, capsys) -> None:
 
 def test_every_option_is_in_the_documentation(capsys) -> None:
     page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
-    for command in ([], ["push"]):
+    for command in ([], ["push"], ["dataset"]):
         with pytest.raises(SystemExit):
             cli.main([*command, "--help"])
         options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--version"}

@@ -61,7 +61,7 @@ def imported(path: Path, *, anywhere: bool = True) -> set[str]:
     return {DISTRIBUTIONS.get(name, name).replace("-", "_") for name in names - local}
 
 
-PARTS = ("demo", "training", "evaluation")
+PARTS = ("demo", "training", "evaluation", "dataset")
 CORE = [path for path in ROOT.glob("colorgan/**/*.py") if path.relative_to(ROOT / "colorgan").parts[0] not in PARTS]
 
 
@@ -76,7 +76,7 @@ def test_the_core_imports_what_it_declares_and_extras_only_when_they_are_used() 
     ("extra", "patterns"),
     [
         ("app", ["app.py", "colorgan/demo/*.py"]),
-        ("train", ["train/*.py", "colorgan/training/*.py", "colorgan/evaluation/*.py"]),
+        ("train", ["train/*.py", "colorgan/training/*.py", "colorgan/evaluation/*.py", "colorgan/dataset/*.py"]),
         ("bench", ["bench/*.py"]),
         ("test", ["tests/*.py", "space/*.py", "setup.py"]),
     ],

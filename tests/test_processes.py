@@ -31,8 +31,9 @@ sys.exit(cli.main())
 """
 
 
-def launch(*arguments: str) -> subprocess.CompletedProcess:
-    Path("watched.py").write_text(WATCHED)
+def launch(*arguments: str, program: str = WATCHED) -> subprocess.CompletedProcess:
+    """Run a program with these arguments in two processes, as `accelerate launch` does."""
+    Path("watched.py").write_text(program)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

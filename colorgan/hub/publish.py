@@ -4,8 +4,10 @@ import hashlib
 import logging
 import re
 import tempfile
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import CommitOperationAdd, HfApi, constants
 
@@ -20,7 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 def create_repo(
-    repo_id: str, *, private: bool = False, token: str | bool | None = None, revision: str | None = None
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | bool | None = None,
+    revision: str | None = None,
+    repo_type: str = "model",
 ) -> str:
     """Create a repo (and branch) if it does not exist, and check that it may be written to; return its full id.
 
@@ -36,16 +43,16 @@ def create_repo(
             )
         if "/" not in repo_id:
             repo_id = f"{user['name']}/{repo_id}"
-        retry(partial(api.create_repo, repo_id, private=private or None, exist_ok=True))
-        if private and not retry(partial(api.model_info, repo_id, timeout=ANSWER_TIMEOUT)).private:
+        retry(partial(api.create_repo, repo_id, private=private or None, exist_ok=True, repo_type=repo_type))
+        if private and not retry(partial(api.repo_info, repo_id, timeout=ANSWER_TIMEOUT, repo_type=repo_type)).private:
             raise CheckpointError(
                 f"{repo_id} exists already and is public: make it private on the Hub, or choose another name."
             )
         if revision:
-            retry(partial(api.create_branch, repo_id, branch=revision, exist_ok=True))
+            retry(partial(api.create_branch, repo_id, branch=revision, exist_ok=True, repo_type=repo_type))
         # ask how a file would be uploaded: the Hub answers only those who may write
         probe = CommitOperationAdd("README.md", b"colorgan")
-        retry(partial(api.preupload_lfs_files, repo_id, [probe], revision=revision))
+        retry(partial(api.preupload_lfs_files, repo_id, [probe], revision=revision, repo_type=repo_type))
     except CheckpointError:
         raise
     except HUB_ERRORS as error:
@@ -86,12 +93,47 @@ def push(
     if "README.md" in files:
         files["README.md"] = _published_card(files["README.md"], repo_id, revision)
     try:
-        retry(partial(_upload, files, repo_id, checked_token(token), revision, commit_message, overwrite_card))
+        upload = partial(_upload, files, repo_id, checked_token(token), revision, commit_message, overwrite_card)
+        retry(partial(upload, "model"))
     except CheckpointError:
         raise
     except HUB_ERRORS as error:
         raise CheckpointError(f"The checkpoint could not be pushed to {repo_id}: {reason(error)}.") from error
     return f"{constants.ENDPOINT}/{repo_id}" + (f"/tree/{revision}" if revision else "")
+
+
+def create_dataset_repo(repo_id: str, files: Collection[str], *, private: bool = False) -> str:
+    """Create a data set repo for these files if it does not exist, as `create_repo` does; return its full id.
+
+    Raises `CheckpointError` also if it has other files: its readers could not tell which belong together.
+    """
+    repo_id = create_repo(repo_id, private=private, repo_type="dataset")
+    try:
+        there = retry(partial(HfApi(token=checked_token(None)).list_repo_files, repo_id, repo_type="dataset"))
+    except HUB_ERRORS as error:
+        raise CheckpointError(f"Nothing can be published to {repo_id}: {reason(error)}.") from error
+    others = [name for name in there if name not in (".gitattributes", "README.md", *files)]
+    if others:
+        raise CheckpointError(
+            f"The data set {repo_id} has other files already, such as {others[0]}: choose a new name."
+        )
+    return repo_id
+
+
+def push_dataset(folder: Path, files: Collection[str], repo_id: str) -> str:
+    """Publish these files of a folder in one commit to a data set repo that exists; return the page's address.
+
+    Files that the Hub has already are not sent again. A README.md that was edited on the Hub is kept. Raises
+    `CheckpointError`.
+    """
+    paths = {name: folder / name for name in files}
+    try:
+        retry(partial(_upload, paths, repo_id, checked_token(None), None, None, False, "dataset"))
+    except CheckpointError:
+        raise
+    except HUB_ERRORS as error:
+        raise CheckpointError(f"{folder} could not be pushed to the data set {repo_id}: {reason(error)}.") from error
+    return f"{constants.ENDPOINT}/datasets/{repo_id}"
 
 
 def _check_loads(folder: Path) -> None:
@@ -112,12 +154,13 @@ def _check_loads(folder: Path) -> None:
 
 
 def _upload(
-    files: dict[str, bytes],
+    files: Mapping[str, bytes | Path],
     repo_id: str,
     token: str | bool | None,
     revision: str | None,
     message: str | None,
     overwrite_card: bool,
+    repo_type: str,
 ) -> None:
     """Commit the files that the Hub does not have yet, as a child of its newest commit.
 
@@ -125,12 +168,14 @@ def _upload(
     arrives late, the Hub refuses it, because its parent is no longer the newest commit.
     """
     api = HfApi(token=token)
-    info = api.model_info(repo_id, revision=revision, files_metadata=True, timeout=ANSWER_TIMEOUT)
+    info: Any = api.repo_info(
+        repo_id, revision=revision, files_metadata=True, timeout=ANSWER_TIMEOUT, repo_type=repo_type
+    )
     there = {s.rfilename: s.lfs.sha256 if s.lfs else s.blob_id for s in info.siblings or []}
-    new = {name: content for name, content in files.items() if there.get(name) not in content_hashes(content)}
+    new = {name: content for name, content in files.items() if there.get(name) not in _hashes(content)}
     if "README.md" in new and "README.md" in there and not overwrite_card:
-        path = download(repo_id, "README.md", revision=info.sha, token=token)
-        if _was_edited(path.read_text(encoding="utf-8", errors="replace")):
+        path = download(repo_id, "README.md", revision=info.sha, token=token, repo_type=repo_type)
+        if was_edited(path.read_text(encoding="utf-8", errors="replace")):
             logger.warning("The card of %s was edited on the Hub and is kept; overwrite_card replaces it.", repo_id)
             del new["README.md"]
     if new:
@@ -140,7 +185,18 @@ def _upload(
             commit_message=message or "Upload with colorgan",
             revision=revision,
             parent_commit=info.sha,
+            repo_type=repo_type,
         )
+
+
+def _hashes(content: bytes | Path) -> tuple[str, ...]:
+    """The hashes by which the Hub may know a content. A file that is named by its path is large."""
+    if isinstance(content, bytes):
+        return content_hashes(content)
+    if content.suffix == ".md":
+        return content_hashes(content.read_bytes())
+    with open(content, "rb") as file:
+        return (hashlib.file_digest(file, "sha256").hexdigest(),)
 
 
 def _published_card(card: bytes, repo_id: str, revision: str | None) -> bytes:
@@ -148,10 +204,15 @@ def _published_card(card: bytes, repo_id: str, revision: str | None) -> bytes:
     text = _split_card(card.decode("utf-8-sig"))[0]
     name = f"{repo_id}@{revision}" if revision else repo_id
     text = re.sub(r'(\.from_pretrained\(")[^"]*(?=")', lambda match: match[1] + name, text, count=1)
-    return f"{text}\n{CARD_MARK.format(digest=_digest(text))}\n".encode()
+    return mark_card(text).encode()
 
 
-def _was_edited(text: str) -> bool:
+def mark_card(text: str) -> str:
+    """The card with a last line by which `was_edited` knows it."""
+    return f"{text}\n{CARD_MARK.format(digest=_digest(text))}\n"
+
+
+def was_edited(text: str) -> bool:
     """Whether a published card differs from what colorgan wrote."""
     body, digest = _split_card(text)
     return digest != _digest(body)

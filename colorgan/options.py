@@ -1,0 +1,88 @@
+"""Options and messages that several commands share."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from typing import NoReturn
+
+from colorgan.processes import is_main_process, let_main_process_speak
+
+CHECKPOINT = "short name, checkpoint folder, or owner/name[@revision] on the Hub"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose message about wrong usage appears once, also when several processes get the same arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        let_main_process_speak()
+        super().error(message)
+
+
+def add_existing_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--quality", type=int, default=92, help="of JPEG and WebP, 1 to 100 (default: 92)")
+    existing = group.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace existing results")
+    existing.add_argument("--skip-existing", action="store_true", help="skip what has a result")
+    group.add_argument("--skip-coloured", action="store_true", help="skip photographs that are already in colour")
+
+
+def add_colour_options(parser: argparse.ArgumentParser) -> None:
+    colour = parser.add_argument_group("colour")
+    colour.add_argument("--model", type=os.path.expanduser, default="unet", help=f"{CHECKPOINT} (default: unet)")
+    colour.add_argument(
+        "--render-size",
+        type=int,
+        help="shorter side in pixels at which the network sees a picture, a multiple of 16 (default: 48)",
+    )
+    colour.add_argument("--saturation", type=float, default=1.0, help="factor of the chroma, 0 to 100 (default: 1)")
+
+
+def add_running_options(parser: argparse.ArgumentParser) -> None:
+    running = parser.add_argument_group("running")
+    running.add_argument("--device", help="PyTorch device such as cpu or cuda (default: a GPU if there is one)")
+    running.add_argument("--batch-size", type=int, default=8, help="pictures per pass of the network (default: 8)")
+    running.add_argument(
+        "--max-pixels", type=int, default=100_000_000, help="refuse larger pictures (default: 100000000)"
+    )
+
+
+def check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.render_size is not None and (options.render_size < 16 or options.render_size % 16):
+        parser.error(f"--render-size must be a multiple of 16, such as 32 or 64, not {options.render_size}.")
+    if not 1 <= options.quality <= 100:
+        parser.error(f"--quality must be from 1 to 100, not {options.quality}.")
+    if not 0 <= options.saturation <= 100:
+        parser.error(f"--saturation must be from 0 (grey) to 100, not {options.saturation}.")
+    if options.batch_size < 1:
+        parser.error(f"--batch-size must be at least 1, not {options.batch_size}.")
+    if options.max_pixels < 1:
+        parser.error(f"--max-pixels must be at least 1, not {options.max_pixels}.")
+
+
+def check_device(parser: argparse.ArgumentParser, device: str | None) -> None:
+    from colorgan.execute import is_device
+
+    if device is not None and not is_device(device):
+        parser.error(f"There is no device {device} here: leave --device out, or use --device cpu.")
+
+
+def print_lines(lines: Iterable[object], *, every_process: bool = False) -> None:
+    """Print messages on standard error, once if all processes have the same ones."""
+    if every_process or is_main_process():
+        for line in lines:
+            print(line, file=sys.stderr)
+
+
+def fail(error: Exception) -> int:
+    """Print an error that ends the command, and return its exit status."""
+    let_main_process_speak()
+    print(error, file=sys.stderr)
+    return 1
+
+
+def left_in_colour(count: int) -> str:
+    """A sentence about photographs that `--skip-coloured` left."""
+    if count == 1:
+        return "1 photograph in colour was left as it is."
+    return f"{count:,} photographs in colour were left as they are."
