@@ -32,10 +32,19 @@ def heads_loss(
     input; the target of a cell is its mean colour. `reconstruction` is one of `RECONSTRUCTION`.
     """
     predicted, logits = heads
-    cells = F.avg_pool2d(chroma, network.stride)
+    cells = to_cells(chroma, predicted)
     chroma_loss = reconstruction(predicted, cells)
     classification = bins_loss(logits, cells, network.centres, network.weights)
     return {"loss": lambda_chroma * chroma_loss + classification, "chroma": chroma_loss, "bins": classification}
+
+
+def to_cells(maps: Tensor, generated: Tensor) -> Tensor:
+    """Average maps (N, C, H, W) over the cells of a generator's output (N, 2, h, w); returns (N, C, h, w).
+
+    Generators of photographs predict one colour for a cell of several pixels, and a discriminator sees these cells.
+    """
+    size = (generated.shape[-2], generated.shape[-1])
+    return maps if maps.shape[-2:] == generated.shape[-2:] else F.adaptive_avg_pool2d(maps, size)
 
 
 def discriminator_loss(kind: str, real: Tensor, generated: Tensor) -> Tensor:

@@ -90,6 +90,23 @@ def new_generator(checkpoint: str | None, architecture: str, width: int) -> Gene
     return generator
 
 
+def new_gan_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:
+    """Return a generator to train as a part of a GAN, as `new_generator` does.
+
+    A `photo` network must come from a checkpoint, because it begins as a regression and a classification; only the head
+    whose chroma it returns is trained further. Raises `CheckpointError`.
+    """
+    if architecture == "photo" and checkpoint is None:
+        raise CheckpointError(
+            "The architecture photo starts from a checkpoint of train/unet.py --preset photo: name it with --generator."
+        )
+    generator = new_generator(checkpoint, architecture, width)
+    if isinstance(generator.network, PhotoUNet):
+        unused = generator.network.bins if generator.temperature is None else generator.network.chroma
+        unused.requires_grad_(False)  # processes would wait for its gradients
+    return generator
+
+
 def new_photo_generator(images: Tensor, width: int, uniform_share: float) -> Generator:
     """Return a `photo` generator with random weights, whose bins are the colours in uint8 images (N, 3, H, W).
 

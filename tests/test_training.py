@@ -201,6 +201,26 @@ def test_a_state_becomes_a_checkpoint_without_further_steps(images: Path, tmp_pa
     assert Colorizer.from_pretrained(tmp_path / "at-2").colorize(data.coffee()).size == (600, 400)
 
 
+@pytest.mark.parametrize(
+    ("script", "temperature", "options"),
+    [("cgan", None, []), ("nogan", 0.38, ["--classifier", "classifier", "--critic_steps", 1, "--joint_steps", 1])],
+)
+def test_gans_of_photographs_go_on_from_one_head(
+    images: Path, tmp_path: Path, script: str, temperature: float | None, options: list[object]
+):
+    generator = Generator("photo", width=8, bins=5, temperature=temperature)
+    assert isinstance(generator.network, PhotoUNet)
+    generator.network.centres.copy_(torch.tensor([[0, 0], [50, 0], [-50, 0], [0, 50], [0, -50]]))
+    generator.save_pretrained(tmp_path / "start")
+    small = ["--train_batch_size", 8, "--max_train_steps", 1, "--learning_rate", 0.1, *options]
+    train(script, tmp_path / "end", images, "--preset", "photo", "--generator", tmp_path / "start", *small)
+    begin, end = load_file(tmp_path / "start" / "model.safetensors"), load_file(tmp_path / "end" / "model.safetensors")
+    keys = {head: f"network.{head}.weight" for head in ("chroma", "bins")}
+    same = {head: np.array_equal(begin[key], end[key]) for head, key in keys.items()}
+    assert same == {"chroma": temperature is not None, "bins": temperature is None}
+    assert Generator.from_pretrained(tmp_path / "end").temperature == temperature
+
+
 def test_heads_that_predict_grey_have_the_metrics_of_grey(images: Path):
     generator = Generator("photo", width=8, bins=3).eval()  # all its bins are grey
     assert isinstance(generator.network, PhotoUNet)

@@ -14,9 +14,9 @@ from typing import Literal
 
 import torch.nn.functional as F
 
-from colorgan.color import lightness_and_chroma
-from colorgan.losses import discriminator_loss, generator_loss
-from colorgan.models import Discriminator, new_generator
+from colorgan.augmentation import augment
+from colorgan.losses import discriminator_loss, generator_loss, to_cells
+from colorgan.models import Discriminator, new_gan_generator
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.interpolation import finish_at_colorfulness
 from colorgan.training.launch import run_script
@@ -39,13 +39,22 @@ PRESETS = {
         "discriminator_learning_rate": 2e-4,
         "train_batch_size": 64,
     },
+    # for photographs of 80 pixels, from a network of `train/unet.py --preset photo`
+    "photo": {
+        "resolution": 80,
+        "architecture": "photo",
+        "augmentation": "photo",
+        "train_batch_size": 64,
+        "learning_rate": 1e-4,
+        "discriminator_learning_rate": 4e-4,
+    },
 }
 
 
 @dataclass
 class CGANConfig(TrainingConfig):
     output_dir: Path = option(Path("runs/cgan"), "folder for the checkpoint, the sample pictures and the states")
-    architecture: Literal["residual", "pix2pix"] = option("residual", "architecture of the generator")
+    architecture: Literal["residual", "pix2pix", "photo"] = option("residual", "architecture of the generator")
     width: int = option(48, "channels of the first stage of the generator")
     generator: str | None = option(None, "checkpoint of the generator to start from; default: random weights")
     discriminator_architecture: Literal["spectral", "pix2pix"] = option("spectral", "architecture of the discriminator")
@@ -73,7 +82,7 @@ def main(config: CGANConfig) -> None:
     run = Run(config)
     batches = run.load_data()
 
-    generator = new_generator(config.generator, config.architecture, config.width)
+    generator = new_gan_generator(config.generator, config.architecture, config.width)
     discriminator = Discriminator(config.discriminator_architecture, config.discriminator_width)
     average = run.average(generator)
     optimizer_g = new_optimizer(config, generator, config.learning_rate)
@@ -83,20 +92,21 @@ def main(config: CGANConfig) -> None:
     generator.train()
     discriminator.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(rgb)
+        lightness, chroma = augment(rgb, config.augmentation, config.crop, batches.generator)
         with run.accelerator.accumulate(generator, discriminator):
             generated = generator(lightness)
+            seen, true = to_cells(lightness, generated), to_cells(chroma, generated)
 
             # the discriminator learns to distinguish true colours from generated ones
-            real_logits = discriminator(lightness, chroma)
-            generated_logits = discriminator(lightness, generated.detach())
+            real_logits = discriminator(seen, true)
+            generated_logits = discriminator(seen, generated.detach())
             loss_d = discriminator_loss(config.adversarial_loss, real_logits, generated_logits)
             run.update(optimizer_d, loss_d)
 
             # the generator learns to make colours that the discriminator takes for true, and that are near the truth
             with run.frozen(discriminator) as judge:
-                loss_adversarial = generator_loss(config.adversarial_loss, judge(lightness, generated))
-            loss_l1 = F.l1_loss(generated, chroma)
+                loss_adversarial = generator_loss(config.adversarial_loss, judge(seen, generated))
+            loss_l1 = F.l1_loss(generated, true)
             run.update(optimizer_g, loss_adversarial + config.lambda_l1 * loss_l1)
         run.end_step(discriminator=loss_d, adversarial=loss_adversarial, l1=loss_l1)
 

@@ -48,7 +48,6 @@ class ClassifierConfig(TrainingConfig):
     augmentation: Literal["shift", "photo"] = option(
         "shift", "augmentation of the training images besides flips; photo: crops of random place, size and stretch"
     )
-    crop: int = option(64, "height and width in pixels of the crops of --augmentation photo", least=16)
     adam_beta2: float = option(0.999, "decay rate of Adam's average of the squared gradient", below=1)
     adam_weight_decay: float = option(0.05, "weight decay, as in AdamW")
     label_smoothing: float = option(0.1, "share of the target that is spread over all classes", below=1)

@@ -15,17 +15,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from colorgan.augmentation import augment
 from colorgan.color import lightness_and_chroma
 from colorgan.data import ImageSet
-from colorgan.evaluation.evaluate import colorize_all
-from colorgan.losses import discriminator_loss, feature_loss, generator_loss
-from colorgan.models import Classifier, Discriminator, Generator, new_generator
+from colorgan.inference.upsample import enlarge
+from colorgan.losses import discriminator_loss, feature_loss, generator_loss, to_cells
+from colorgan.models import Classifier, Discriminator, Generator, new_gan_generator
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.interpolation import finish_at_colorfulness
 from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Metrics, Run
 from colorgan.training.stages import finish_stages, resume_stage, stage_config
+
+# for photographs of 80 pixels; --generator is a network of `train/unet.py --preset photo`
+PHOTO = {"resolution": 80, "architecture": "photo", "augmentation": "photo", "classifier": "photo-classifier"}
 
 
 @dataclass
@@ -37,7 +41,7 @@ class NoGANConfig(TrainingConfig):
     generator: str | None = option(None, "checkpoint from which the first stage that is run starts")
     critic: str | None = option(None, "checkpoint from which the joint stage starts, if it is run alone")
     classifier: str = option("classifier", "checkpoint whose features the feature loss compares")
-    architecture: Literal["residual", "pix2pix"] = option("residual", "architecture of the generator")
+    architecture: Literal["residual", "pix2pix", "photo"] = option("residual", "architecture of the generator")
     width: int = option(48, "channels of the first stage of the generator")
     discriminator_width: int = option(32, "channels of the first stage of the critic")
     lambda_feature: float = option(0.1, "weight of the feature loss relative to L1")
@@ -95,7 +99,7 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
     """Stage 1: L1 on the chroma, and on the features that a classifier computes from it."""
     run = Run(config)
     batches = run.load_data()
-    generator = new_generator(start, config.architecture, config.width)
+    generator = new_gan_generator(start, config.architecture, config.width)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
     optimizer = new_optimizer(config, generator, config.learning_rate)
@@ -103,20 +107,24 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
 
     generator.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(rgb)
+        lightness, chroma = augment(rgb, config.augmentation, config.crop, batches.generator)
         with run.accelerator.accumulate(generator):
-            predicted = generator(lightness)
-            loss_l1 = F.l1_loss(predicted, chroma)
-            with run.accelerator.autocast():
-                loss_feature = feature_loss(classifier, lightness, predicted, chroma)
-            run.update(optimizer, loss_l1 + config.lambda_feature * loss_feature)
-        run.end_step(l1=loss_l1, feature=loss_feature)
+            near = near_losses(run, classifier, lightness, generator(lightness), chroma)
+            run.update(optimizer, near["l1"] + config.lambda_feature * near["feature"])
+        run.end_step(**near)
     run.finish(average)
     return run
 
 
+def near_losses(run: Run, judge: Classifier, lightness: Tensor, generated: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """How far the generated chroma is from the true chroma: the L1 loss, and the feature loss."""
+    l1 = F.l1_loss(generated, to_cells(truth, generated))
+    with run.accelerator.autocast():
+        return {"l1": l1, "feature": feature_loss(judge, lightness, enlarge(generated, lightness), truth)}
+
+
 def train_critic(config: NoGANConfig, start: str) -> Run:
-    """Stage 2: the generator colours all images once, and a binary classifier learns to tell them from the true ones.
+    """Stage 2: a binary classifier learns to tell the colours of this generator, which does not change, from true ones.
 
     A critic that has won in its history is finished: one of its validations has reached `--critic_accuracy`.
     """
@@ -124,30 +132,30 @@ def train_critic(config: NoGANConfig, start: str) -> Run:
     @torch.no_grad()
     def accuracy(critic: Discriminator, validation: ImageSet) -> tuple[Metrics, dict[str, Tensor]]:
         right = 0
-        for truth, generated in zip(validation.images.split(500), validation_generated.split(500), strict=True):
-            right += (critic(*lightness_and_chroma(truth.float() / 255)).mean((1, 2, 3)) > 0).sum().item()
-            right += (critic(*lightness_and_chroma(generated.float() / 255)).mean((1, 2, 3)) <= 0).sum().item()
+        for images in validation.images.split(500):
+            lightness, chroma = lightness_and_chroma(images.float() / 255)
+            generated = generator(lightness)
+            seen, true = to_cells(lightness, generated), to_cells(chroma, generated)
+            right += (critic(seen, true).mean((1, 2, 3)) > 0).sum().item()
+            right += (critic(seen, generated).mean((1, 2, 3)) <= 0).sum().item()
         return {"accuracy": 50 * right / len(validation)}, {}
 
     run = Run(config, accuracy)
     batches = run.load_data()
-    generator = Generator.from_pretrained(start)
-    training_generated = colorize_all(generator, batches.images.images)
-    validation_generated = colorize_all(generator, run.validation.images)
-    batches.images.images = torch.cat([batches.images.images, training_generated], dim=1)  # (N, 6, H, W)
-
+    generator = Generator.from_pretrained(start).to(run.device)
     critic = Discriminator(width=config.discriminator_width)
     average = run.average(critic)
     optimizer = new_optimizer(config, critic, config.learning_rate)
     critic, optimizer = run.prepare(critic, optimizer)
 
     critic.train()
-    for pair, _ in run.steps(batches, until=lambda metrics: metrics["accuracy"] >= config.critic_accuracy):
-        truth, generated = pair.chunk(2, dim=1)
+    for rgb, _ in run.steps(batches, until=lambda metrics: metrics["accuracy"] >= config.critic_accuracy):
+        lightness, chroma = augment(rgb, config.augmentation, config.crop, batches.generator)
         with run.accelerator.accumulate(critic):
-            real_logits = critic(*lightness_and_chroma(truth))
-            generated_logits = critic(*lightness_and_chroma(generated))
-            loss = discriminator_loss("bce", real_logits, generated_logits)
+            with torch.no_grad():
+                generated = generator(lightness)
+            seen, true = to_cells(lightness, generated), to_cells(chroma, generated)
+            loss = discriminator_loss("bce", critic(seen, true), critic(seen, generated))
             run.update(optimizer, loss)
         run.end_step(critic=loss)
     run.finish(average)
@@ -158,7 +166,7 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
     """Stage 3: both together; the step whose colours are closest in distribution to the true ones is kept."""
     run = Run(config)
     batches = run.load_data()
-    generator = Generator.from_pretrained(start)
+    generator = new_gan_generator(start, config.architecture, config.width)
     critic = Discriminator.from_pretrained(critic_start)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
@@ -170,25 +178,23 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
     generator.train()
     critic.train()
     for rgb, _ in run.steps(batches):
-        lightness, chroma = lightness_and_chroma(rgb)
+        lightness, chroma = augment(rgb, config.augmentation, config.crop, batches.generator)
         with run.accelerator.accumulate(generator, critic):
             generated = generator(lightness)
-            loss_c = discriminator_loss("bce", critic(lightness, chroma), critic(lightness, generated.detach()))
+            seen, true = to_cells(lightness, generated), to_cells(chroma, generated)
+            loss_c = discriminator_loss("bce", critic(seen, true), critic(seen, generated.detach()))
             run.update(optimizer_c, loss_c)
-
             with run.frozen(critic) as judge:
-                loss_adversarial = generator_loss("bce", judge(lightness, generated))
+                loss_adversarial = generator_loss("bce", judge(seen, generated))
             critic_is_good = loss_c.detach() < config.critic_threshold  # a worse one would teach the wrong colours
-            loss_l1 = F.l1_loss(generated, chroma)
-            with run.accelerator.autocast():
-                loss_feature = feature_loss(classifier, lightness, generated, chroma)
-            loss_near = loss_l1 + config.lambda_feature * loss_feature
+            near = near_losses(run, classifier, lightness, generated, chroma)
+            loss_near = near["l1"] + config.lambda_feature * near["feature"]
             run.update(optimizer_g, critic_is_good * loss_adversarial + config.lambda_l1 * loss_near)
-        run.end_step(critic=loss_c, adversarial=loss_adversarial, l1=loss_l1, feature=loss_feature)
+        run.end_step(critic=loss_c, adversarial=loss_adversarial, **near)
     result = best if run.best else average  # a run that was stopped before its first validation has no best step
     finish_at_colorfulness(run, result, start, config.colorfulness, run.best)
     return run
 
 
 if __name__ == "__main__":
-    run_script(main, parse_config(NoGANConfig, {"default": {}}, __doc__))
+    run_script(main, parse_config(NoGANConfig, {"default": {}, "photo": PHOTO}, __doc__))

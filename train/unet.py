@@ -67,10 +67,6 @@ class UNetConfig(TrainingConfig):
         None, "checkpoints, separated by commas: the target is the mean of the truth and of their mean prediction"
     )
     loss: Literal["mse", "l1", "huber"] = option("mse", "loss function of the chroma")
-    augmentation: Literal["none", "shift", "photo"] = option(
-        "none", "augmentation of the training images besides flips; photo: random crops, and the damage of old prints"
-    )
-    crop: int = option(64, "height and width in pixels of the crops of --augmentation photo", least=16)
     lambda_chroma: float = option(10.0, "weight of the regression of --architecture photo; the classification has 1")
     uniform_share: float = option(
         0.9, "share of a uniform distribution in the colour frequencies that set the weights of colours; 1: all equal"

@@ -38,6 +38,10 @@ class TrainingConfig:
     validation_split: Literal["random", "hue"] = option(
         "random", "how a tenth of the images is chosen for validation: at random, or every tenth image sorted by hue"
     )
+    augmentation: Literal["none", "shift", "photo"] = option(
+        "none", "augmentation of the training images besides flips; photo: random crops, and the damage of old prints"
+    )
+    crop: int = option(64, "height and width in pixels of the crops of --augmentation photo", least=16)
     max_train_samples: int | None = option(None, "use only this many of the training images, chosen at random")
     # hyper-parameters
     train_batch_size: int = option(128, "images per process and forward pass")
