@@ -8,7 +8,7 @@ import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from colorgan.hub.client import REQUIRED_FILES, CheckpointError, check_required_files, download_snapshot
 
@@ -111,17 +111,23 @@ class Checkpoint(
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config.json, without settings that are None, and the weights in half precision.
 
-        Half precision is precise enough for inference.
+        Half precision is precise enough for inference. Weights with larger values than it can hold (65,504), such as
+        the variances of BatchNorm, stay in float32.
         """
         assert isinstance(self._hub_mixin_config, dict)
         settings = {name: value for name, value in self._hub_mixin_config.items() if value is not None}
         config = {"_class_name": type(self).__name__, **settings}
         (save_directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        weights = {
-            key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-            for key, value in self.state_dict().items()
-        }
+        weights = {key: _compact(value).cpu().contiguous() for key, value in self.state_dict().items()}
         save_file(weights, save_directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def _compact(value: Tensor) -> Tensor:
+    """The value in half precision, if it is of floating point and no finite number becomes infinite."""
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if torch.equal(half.isfinite(), value.isfinite()) else value
 
 
 def bundled_names() -> list[str]:
