@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from colorgan.hub.client import CheckpointError
     from colorgan.inference.colorizer import Colorizer
+    from colorgan.inference.hints import Hint, HintError, read_hints
     from colorgan.inference.render import render
+    from colorgan.inference.tone import Tone
     from colorgan.models import Generator
     from colorgan.photo.errors import PhotoError, PhotoWarning
     from colorgan.photo.read import Photo, read_photo
@@ -17,10 +19,14 @@ __all__ = [
     "CheckpointError",
     "Colorizer",
     "Generator",
+    "Hint",
+    "HintError",
     "Photo",
     "PhotoError",
     "PhotoWarning",
+    "Tone",
     "__version__",
+    "read_hints",
     "read_photo",
     "render",
     "write_photo",
@@ -31,9 +37,13 @@ _MODULES = {
     "CheckpointError": "colorgan.hub.client",
     "Colorizer": "colorgan.inference.colorizer",
     "Generator": "colorgan.models",
+    "Hint": "colorgan.inference.hints",
+    "HintError": "colorgan.inference.hints",
     "Photo": "colorgan.photo.read",
     "PhotoError": "colorgan.photo.errors",
     "PhotoWarning": "colorgan.photo.errors",
+    "Tone": "colorgan.inference.tone",
+    "read_hints": "colorgan.inference.hints",
     "read_photo": "colorgan.photo.read",
     "render": "colorgan.inference.render",
     "write_photo": "colorgan.photo.write",

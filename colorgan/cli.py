@@ -18,10 +18,12 @@ from colorgan.options import (
     Parser,
     add_colour_options,
     add_existing_options,
+    add_hint_options,
     add_running_options,
     check_device,
     check_numbers,
     fail,
+    given_hints,
     left_in_colour,
     print_lines,
 )
@@ -36,6 +38,7 @@ EXAMPLES = """examples:
   colorgan *.jpg album/ --output coloured/   files and whole folders, into another folder
   colorgan album/ --skip-existing            continue an interrupted run
   colorgan photo.jpg --compare               grey and coloured side by side
+  colorgan photo.jpg --hint 0.3,0.6=#7a2e2e  this colour at 30 % of the width and 60 % of the height
   colorgan - < grey.jpg > coloured.png       standard input to standard output
 
 other commands (each has its own --help):
@@ -87,6 +90,7 @@ def _parser() -> Parser:
     output.add_argument("--compare", action="store_true", help="write grey and coloured side by side")
     add_existing_options(output)
     add_colour_options(parser)
+    add_hint_options(parser)
     add_running_options(parser)
     return parser
 
@@ -106,11 +110,12 @@ def _colorize(arguments: list[str]) -> int:
         planned = plan(options.inputs, options.output, file_format)
     except ValueError as error:
         parser.error(str(error))
+    hints = given_hints(parser, options, len(planned.jobs))
     left_out = [describe_left_out(planned.left_out)] if planned.left_out else []
     if not planned.jobs:
         parser.error(" ".join([f"There are no pictures in {', '.join(options.inputs)}.", *left_out]))
 
-    from colorgan import CheckpointError
+    from colorgan import CheckpointError, PhotoError
     from colorgan.execute import colorize_files
     from colorgan.processes import join_processes
 
@@ -130,6 +135,9 @@ def _colorize(arguments: list[str]) -> int:
             file_format=file_format,
             quality=options.quality,
             saturation=options.saturation,
+            hints=hints,
+            reference=options.reference,
+            reference_strength=options.reference_strength,
             compare=options.compare,
             render_size=options.render_size,
             batch_size=options.batch_size,
@@ -137,7 +145,7 @@ def _colorize(arguments: list[str]) -> int:
             skip_coloured=options.skip_coloured,
             show_progress=processes.is_main,
         )
-    except CheckpointError as error:
+    except (CheckpointError, PhotoError) as error:  # of the model or of the reference
         return fail(error)
     except KeyboardInterrupt:
         if not options.overwrite:

@@ -13,7 +13,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.correction import correct_chroma
+from colorgan.inference.hints import Hint
 from colorgan.inference.render import render
+from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.plan import Job
@@ -48,6 +51,9 @@ def colorize_files(
     file_format: str = "png",
     quality: int = 92,
     saturation: float = 1.0,
+    hints: Sequence[Hint] = (),
+    reference: str | None = None,
+    reference_strength: float = STRENGTH,
     compare: bool = False,
     render_size: int | None = None,
     batch_size: int = 8,
@@ -59,11 +65,13 @@ def colorize_files(
 
     Photographs in colour are named on standard error, or skipped with `skip_coloured`. `file_format` is the format on
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
-    one. PNG and TIFF keep 16 bits. A progress bar is shown if there are several jobs and standard error is a terminal.
-    Raises `CheckpointError` if the model cannot be loaded.
+    one. All results get the `hints` and take over the tones of the picture `reference`. PNG and TIFF keep 16 bits. A
+    progress bar is shown if there are several jobs and standard error is a terminal. Raises `CheckpointError` if the
+    model cannot be loaded, and `PhotoError` if the reference cannot be used.
     """
     if not jobs:
         return Report()
+    tone = None if reference is None else Tone.of(reference, max_pixels=max_pixels, name=reference)
     colorizer = Colorizer.from_pretrained(model, device=device)
     # read in the main thread, because Ctrl-C does not interrupt a thread that waits for a pipe
     stdin = sys.stdin.buffer.read() if sys.stdin and any(job.source == "-" for job in jobs) else b""
@@ -81,7 +89,8 @@ def colorize_files(
     def write(job: Job, photo: Photo, chroma: Tensor) -> None:
         kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
         bits = photo.bits if holds_16_bits(kind) else 8
-        pixels = render(photo, chroma, saturation=saturation, bits=bits)
+        chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints)
+        pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=hints)
         if compare:
             pixels = np.concatenate([render(photo, chroma, saturation=0, bits=bits), pixels], axis=1)
         for note in photo.notes:

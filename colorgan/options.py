@@ -4,9 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from colorgan.processes import is_main_process, let_main_process_speak
+
+if TYPE_CHECKING:
+    from colorgan.inference.hints import Hint
 
 CHECKPOINT = "short name, checkpoint folder, or owner/name[@revision] on the Hub"
 
@@ -36,6 +39,39 @@ def add_colour_options(parser: argparse.ArgumentParser) -> None:
         help="shorter side in pixels at which the network sees a picture, a multiple of 16 (default: 48)",
     )
     colour.add_argument("--saturation", type=float, default=1.0, help="factor of the chroma, 0 to 100 (default: 1)")
+
+
+def add_hint_options(parser: argparse.ArgumentParser) -> None:
+    known = parser.add_argument_group("what you know")
+    known.add_argument(
+        "--hint",
+        action="append",
+        default=[],
+        metavar="X,Y=COLOUR",
+        help="a colour at a place, in fractions of the width and height; may be repeated",
+    )
+    known.add_argument("--hints", metavar="FILE", type=os.path.expanduser, help="hints in a JSON file")
+    known.add_argument(
+        "--reference", metavar="FILE", type=os.path.expanduser, help="picture in colour whose tones are taken over"
+    )
+    known.add_argument("--reference-strength", type=float, default=0.7, help="of these tones, 0 to 1 (default: 0.7)")
+
+
+def given_hints(parser: argparse.ArgumentParser, options: argparse.Namespace, pictures: int) -> "list[Hint]":
+    """The hints of `add_hint_options`, which are for one picture."""
+    if not 0 <= options.reference_strength <= 1:
+        parser.error(f"--reference-strength must be from 0 (none) to 1, not {options.reference_strength}.")
+    if not options.hint and options.hints is None:
+        return []
+    from colorgan.inference.hints import HintError, as_hints, parse_hint, read_hints
+
+    if pictures > 1:
+        parser.error(f"Hints are for one picture, but there are {pictures}: --reference serves several.")
+    try:
+        in_file = [] if options.hints is None else read_hints(options.hints)
+        return as_hints([*in_file, *(parse_hint(text) for text in options.hint)])
+    except HintError as error:
+        parser.error(str(error))
 
 
 def add_running_options(parser: argparse.ArgumentParser) -> None:

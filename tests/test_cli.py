@@ -14,7 +14,8 @@ import skimage.data
 import torch
 from PIL import Image
 
-from colorgan import Generator, cli, execute
+from colorgan import Generator, Hint, cli, execute
+from colorgan.color import rgb_to_lab
 from colorgan.folders import begins_like_a_picture
 from colorgan.photo import read_photo
 from colorgan.plan import Job, plan
@@ -116,6 +117,22 @@ def test_bad_files_are_reported_at_the_end_and_stop_nothing(album: Path, model: 
     assert lines[-2].startswith("album/notes.txt is not a picture")
 
 
+def test_hints_and_a_reference_change_the_colours(album: Path, model: str, capsys) -> None:
+    Path("hints.json").write_text('[{"x": 0.2, "y": 0.3, "color": "skyblue"}]')
+    options = ["album/a.jpg", "--model", model, "--hints", "hints.json", "--hint", "0.71,0.62=#7a2e2e", "-o", "out.png"]
+    assert cli.main(options) == 0
+    lab = rgb_to_lab(torch.from_numpy(np.array(Image.open("out.png"))).permute(2, 0, 1) / 255)
+    for hint in (Hint(0.71, 0.62, "#7a2e2e"), Hint(0.2, 0.3, "skyblue")):
+        assert (lab[1:, int(hint.y * 120), int(hint.x * 160)] - torch.tensor(hint.ab)).abs().max() < 2
+    assert cli.main(["album", "--model", model, "--reference", "out.png", "-o", "one-tone"]) == 0
+    assert cli.main(["album", "--model", model, "-o", "plain"]) == 0
+    assert cli.main(["album", "--model", model, "--reference", "album/deep.png", "-o", "none"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "album/deep.png has no colours: give a picture in colour."
+    for name in ("a", "deep", "sub/b", "sub/c"):
+        one, plain = (np.array(Image.open(f"{folder}/{name}.colorized.png")) for folder in ("one-tone", "plain"))
+        assert (one != plain).any()
+
+
 def test_standard_input_to_standard_output(album: Path, model: str) -> None:
     command = [sys.executable, "-m", "colorgan", "-", "--model", model]
     Image.fromarray(GREY).save("album/a.jpg")
@@ -174,6 +191,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(album: Path, model: str, mo
         ),
         (["album/a.jpg", "--format", "gif"], "colorgan does not write gif: choose a --format of png, jpg"),
         (["album/a.jpg", "--saturation", "-1"], "--saturation must be from 0 (grey) to 100, not -1.0."),
+        (["album", "--hint", "0.5,0.5=red"], "Hints are for one picture, but there are 4: --reference serves several."),
+        (["album/a.jpg", "--hint", "0.5,0.5"], "A hint is x,y=colour, such as 0.31,0.62=#7a2e2e, not '0.5,0.5'."),
+        (["album/a.jpg", "--hint", "0.5,0.5=reddish"], "'reddish' is not a colour"),
+        (["album/a.jpg", "--hints", "no.json"], "no.json cannot be read: No such file or directory."),
+        (["album/a.jpg", "--reference-strength", "2"], "--reference-strength must be from 0 (none) to 1, not 2.0."),
         (["album/a.jpg", "--batch-size", "0"], "--batch-size must be at least 1, not 0."),
         (["album/a.jpg", "--max-pixels", "0"], "--max-pixels must be at least 1, not 0."),
         (["album", "--device", "hpu"], "There is no device hpu here"),

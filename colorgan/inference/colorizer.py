@@ -2,9 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -13,9 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
+from colorgan.inference.correction import correct_chroma
+from colorgan.inference.hints import Hint, as_hints
 from colorgan.inference.inputs import draw_light, network_inputs, relight
 from colorgan.inference.render import render
 from colorgan.inference.stream import stream
+from colorgan.inference.tone import STRENGTH, Tone, apply_tone, as_tone
 from colorgan.inference.upsample import enlarge
 from colorgan.models import Generator
 from colorgan.parallel import on_one_core
@@ -27,6 +30,7 @@ PRECISION = {"cuda": torch.float16}
 
 Source = TypeVar("Source")
 Result = TypeVar("Result")
+Hints = Iterable[Hint | Mapping[str, Any]]
 
 
 class Colorizer:
@@ -82,6 +86,9 @@ class Colorizer:
         overview: bool = True,
         saturation: float = 1.0,
         max_pixels: int = MAX_PIXELS,
+        hints: Hints = (),
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         num_samples: None = None,
         seed: int = 0,
     ) -> Image.Image: ...
@@ -95,6 +102,9 @@ class Colorizer:
         overview: bool = True,
         saturation: float = 1.0,
         max_pixels: int = MAX_PIXELS,
+        hints: Hints = (),
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         num_samples: int,
         seed: int = 0,
     ) -> list[Image.Image]: ...
@@ -107,6 +117,9 @@ class Colorizer:
         overview: bool = True,
         saturation: float = 1.0,
         max_pixels: int = MAX_PIXELS,
+        hints: Hints = (),
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         num_samples: int | None = None,
         seed: int = 0,
     ) -> Image.Image | list[Image.Image]:
@@ -114,22 +127,33 @@ class Colorizer:
 
         Returns 8-bit RGB (RGBA if the input has alpha), upright, with the input's size and lightness. `render_size` and
         `overview` are those of `predict`; `saturation` multiplies the chroma. With `num_samples`, returns a list of as
-        many plausible colourings, drawn with the random `seed`. A picture with both sides at most `render_size` has the
-        pixels of `colorize_batch`, if the network's `stride` is 1.
+        many plausible colourings, drawn with the random `seed`. `hints` and the reference are those of `predict`; the
+        pixels of the hints get their colours, times the saturation. A picture with both sides at most `render_size`
+        has the pixels of `colorize_batch`, if the network's `stride` is 1.
 
-        Raises `colorgan.PhotoError` for a picture that cannot be read. Warns with `colorgan.PhotoWarning` about parts
-        of a file that were not used. For 16 bits, use `read_photo`, `predict` and `render`.
+        Raises `colorgan.PhotoError` for a picture that cannot be read, and `colorgan.HintError` for wrong hints. Warns
+        with `colorgan.PhotoWarning` about parts of a file that were not used. For 16 bits, use `read_photo`, `predict`
+        and `render`.
         """
         if num_samples is not None and num_samples < 0:
             raise ValueError(f"num_samples must be at least 0, not {num_samples}.")
+        hints, tone = as_hints(hints), as_tone(reference)
         photo = read_photo(image, max_pixels=max_pixels)
         _warn(photo, picture_name(image))
         generator = torch.Generator("cpu").manual_seed(seed)
         samples = [None] if num_samples is None else [generator] * num_samples
         results = []
         for sample in samples:
-            chroma = self.predict(photo, render_size=render_size, overview=overview, generator=sample)
-            results.append(Image.fromarray(render(photo, chroma, saturation=saturation)))
+            chroma = self.predict(
+                photo,
+                render_size=render_size,
+                overview=overview,
+                hints=hints,
+                reference=tone,
+                reference_strength=reference_strength,
+                generator=sample,
+            )
+            results.append(Image.fromarray(render(photo, chroma, saturation=saturation, hints=hints)))
         return results[0] if num_samples is None else results
 
     __call__ = colorize
@@ -141,32 +165,26 @@ class Colorizer:
         render_size: int | None = None,
         overview: bool = True,
         saturation: float = 1.0,
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         batch_size: int = 8,
     ) -> Iterator[Image.Image]:
         """Colourize pictures in order, one result for each, as `colorize` does. Reading, network and rendering overlap.
 
-        `images` is read lazily. Memory is bounded, as in `stream`. Raises `colorgan.PhotoError` at the first picture
-        that cannot be read, and TypeError for a single picture.
+        `images` is read lazily. All pictures take over the tone of the `reference`. Memory is bounded, as in `stream`.
+        Raises `colorgan.PhotoError` at the first picture that cannot be read, and TypeError for a single picture.
         """
         _refuse_single_picture(images)
-        return self._colorize_many(images, render_size, overview, saturation, batch_size)
-
-    def _colorize_many(
-        self, images: Iterable[Picture], render_size: int | None, overview: bool, saturation: float, batch_size: int
-    ) -> Iterator[Image.Image]:
+        tone = as_tone(reference)
 
         def finish(source: Picture, photo: Photo, chroma: Tensor) -> tuple[Image.Image, Photo, str]:
+            chroma = apply_tone(chroma, photo, tone, reference_strength)
             return Image.fromarray(render(photo, chroma, saturation=saturation)), photo, picture_name(source)
 
         results = self.stream(
             images, read_photo, finish, render_size=render_size, overview=overview, batch_size=batch_size
         )
-        for result in results:
-            if isinstance(result, PhotoError):
-                raise result
-            picture, photo, name = result
-            _warn(photo, name)
-            yield picture
+        return _pictures(results)
 
     def predict(
         self,
@@ -174,6 +192,9 @@ class Colorizer:
         *,
         render_size: int | None = None,
         overview: bool = True,
+        hints: Hints = (),
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Chroma (2, h, w) in [-1, 1] of one photograph, at the network's resolution; `render` enlarges it.
@@ -182,12 +203,18 @@ class Colorizer:
         and with `overview` at 16 pixels as well; the two predictions are fused. With a random `generator` (of the CPU),
         the result is another plausible prediction: the network sees the photograph in random light, which changes
         colours where they are uncertain.
+
+        `hints` are colours at places of the photograph, `Hint` objects or dictionaries; give them to `render` as well,
+        which makes their pixels exact and applies hints with a region. `reference` is a picture in colour, or its
+        `Tone`, whose mean colours at each lightness are taken over with `reference_strength` from 0 to 1.
         """
+        hints, tone = as_hints(hints), as_tone(reference)
         inputs = on_one_core(network_inputs, photo, render_size, overview)
         if generator is not None:
             light = draw_light(generator)
             inputs = [relight(lightness[None], light)[0] for lightness in inputs]
-        return self._run_on_photographs([inputs])[0].clone()  # unlike the original, the clone can be changed in place
+        chroma = apply_tone(self._run_on_photographs([inputs])[0], photo, tone, reference_strength)
+        return correct_chroma(chroma, photo, hints).clone()  # unlike the original, the clone can be changed in place
 
     @torch.inference_mode()
     def run_network(self, lightness: Tensor) -> Tensor:
@@ -276,6 +303,16 @@ def _refuse_single_picture(images: object) -> None:
             f"colorize_many takes several pictures, such as a list of paths, not one {type(images).__name__}: "
             "use colorize for one picture, or list the files of a folder."
         )
+
+
+def _pictures(results: Iterable[tuple[Image.Image, Photo, str] | PhotoError]) -> Iterator[Image.Image]:
+    """Yield the pictures of `colorize_many`, and raise the first error."""
+    for result in results:
+        if isinstance(result, PhotoError):
+            raise result
+        picture, photo, name = result
+        _warn(photo, name)
+        yield picture
 
 
 def _warn(photo: Photo, name: str) -> None:

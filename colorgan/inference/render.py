@@ -1,12 +1,15 @@
 """Put colours on a photograph's lightness, in strips on all cores, so that memory and time stay small."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from colorgan.color import CHROMA_SCALE, GAMUT_TOLERANCE, lab_to_linear, lab_to_rgb, linear_to_srgb
+from colorgan.inference.correction import add_hints
+from colorgan.inference.hints import Hint
 from colorgan.inference.upsample import guide_chroma
 from colorgan.parallel import for_strips, on_one_core
 from colorgan.photo.read import Photo
@@ -16,13 +19,15 @@ LINEAR_STEPS = 65535  # of the table from linear RGB to 8-bit sRGB, whose error 
 
 
 @torch.inference_mode()
-def render(photo: Photo, chroma: Tensor, *, saturation: float = 1.0, bits: int = 8) -> np.ndarray:
+def render(
+    photo: Photo, chroma: Tensor, *, saturation: float = 1.0, bits: int = 8, hints: Sequence[Hint] = ()
+) -> np.ndarray:
     """The photograph in the colours of chroma (2, h, w) in [-1, 1], which `Colorizer.predict` returns.
 
     Returns sRGB (H, W, 3), or (H, W, 4) with the photograph's alpha, of uint8, or of uint16 if `bits` is 16.
     `saturation` multiplies the chroma. Colours outside sRGB keep their lightness and hue (`color.lab_to_rgb`). Chroma
-    at the photograph's own size is used as it is. Raises ValueError for `bits` other than 8 and 16, and for a
-    saturation that is negative or not a finite number.
+    at the photograph's own size is used as it is. The pixels of `hints` get their colours, times the saturation.
+    Raises ValueError for `bits` other than 8 and 16, and for a saturation that is negative or not a finite number.
     """
     if bits not in (8, 16):
         raise ValueError(f"A picture has 8 or 16 bits, not {bits}.")
@@ -32,6 +37,9 @@ def render(photo: Photo, chroma: Tensor, *, saturation: float = 1.0, bits: int =
         )
     lightness = torch.from_numpy(photo.lightness)
     guided = on_one_core(guide_chroma, chroma.cpu().float() * (CHROMA_SCALE * saturation), lightness)
+    if hints:
+        cell = min(height / h for height, h in zip(lightness.shape, chroma.shape[-2:], strict=True))
+        guided = on_one_core(add_hints, guided, lightness, hints, cell, saturation)
     render_strip = _render_exactly if chroma.shape[-2:] == lightness.shape else _render_fast
     height, width = lightness.shape
     pixels = np.empty((height, width, 3 if photo.alpha is None else 4), np.uint8 if bits == 8 else np.uint16)

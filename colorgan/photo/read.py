@@ -72,7 +72,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
     name = name or picture_name(source)
     try:
         with no_pixel_limit if max_pixels > MAX_PIXELS else contextlib.nullcontext():
-            samples = _decode(source, max_pixels, name)
+            samples = decode(source, max_pixels, name)
         lightness = _upright(to_lightness(samples), samples.orientation)
         alpha = None if samples.alpha is None else _upright(samples.alpha, samples.orientation)
     except MemoryError as error:
@@ -97,7 +97,7 @@ def picture_name(source: Picture) -> str:
     return "The array" if isinstance(source, np.ndarray) else "The picture"
 
 
-def _decode(source: Picture, max_pixels: int, name: str) -> Samples:
+def decode(source: Picture, max_pixels: int, name: str) -> Samples:
     if isinstance(source, np.ndarray):
         return from_array(source, max_pixels, name)
     if isinstance(source, Image.Image):

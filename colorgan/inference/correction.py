@@ -1,0 +1,181 @@
+"""Correct predicted colours where the user gave hints: first on the network's grid, then at the photograph's size.
+
+1. On the grid, the errors at the hints are spread as in a Gaussian process: everywhere a little, because the tone of a
+   photograph is what lightness does not say, and more where a place is near and of similar lightness.
+2. At full size, what is still missing at the hints is added around them. It fades out with the distance and with the
+   difference of lightness, so that it ends at edges. The pixel of a hint then has the colour asked for.
+
+Hints with a region take part in the second step only, inside their region, where the spreading of the first is done.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from colorgan.color import CHROMA_SCALE
+from colorgan.inference.hints import Hint, coverage
+from colorgan.inference.upsample import GuidedChroma, shrink
+from colorgan.photo.read import Photo
+
+# The covariance of the network's errors at two places: EVERYWHERE + (1 - EVERYWHERE) * exp(-distance^2 / (2 NEAR^2)) *
+# exp(-difference of L^2 / (2 ALIKE^2)), with a noise of variance NOISE
+EVERYWHERE = 0.3
+NEAR = 0.2  # of the shorter side
+ALIKE = 15.0  # L units
+NOISE = 0.1
+EDGE = 7.5  # L units, of the second step: smaller, so that no colour crosses an edge of lightness
+REACH = 3.5  # standard deviations, beyond which the second step adds nothing
+
+
+@torch.inference_mode()
+def correct_chroma(chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tensor:
+    """The first step: chroma (2, h, w) in [-1, 1] of a photograph, corrected by the hints that have no region."""
+    lightness = torch.from_numpy(photo.lightness)
+    hints = [hint for hint in _last_of_each_pixel(hints, lightness) if hint.region is None]
+    if not hints:
+        return chroma
+    height, width = lightness.shape
+    h, w = chroma.shape[-2:]
+    grid = shrink(lightness[None, None], (h, w)).flatten().to(chroma.device)
+    sides = torch.tensor([height, width]) / min(height, width)  # in units of the shorter one
+    centres = torch.cartesian_prod((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w) * sides
+    places = torch.tensor([[hint.y, hint.x] for hint in hints]) * sides
+    seen = torch.tensor([_lightness_around(hint, lightness) for hint in hints])
+    wanted = torch.tensor([hint.ab for hint in hints]) / CHROMA_SCALE
+    cells = torch.tensor([row * w + column for row, column in (hint.pixel(h, w) for hint in hints)])
+    missing = wanted - chroma.flatten(1).T.cpu()[cells]
+    noise = NOISE * torch.eye(len(hints))
+    strength = torch.linalg.solve(_covariance(places, seen, places, seen) + noise, missing)
+    correction = _covariance(centres, grid.cpu(), places, seen) @ strength
+    return (chroma + correction.T.reshape(2, h, w).to(chroma)).clamp(-1, 1)
+
+
+@dataclass
+class HintedChroma:
+    """The chroma of a photograph with corrections at its hints; `rows` is that of `GuidedChroma`."""
+
+    guided: GuidedChroma
+    corrections: "list[_Correction]"
+
+    def rows(self, lightness: Tensor, top: int) -> Tensor:
+        """Chroma (2, n, W) of the n rows from `top` on, whose L in [0, 100] is `lightness` (n, W)."""
+        ab = self.guided.rows(lightness, top)
+        for correction in self.corrections:
+            correction.add_to(ab, lightness, top)
+        return ab
+
+
+@torch.inference_mode()
+def add_hints(
+    guided: GuidedChroma, lightness: Tensor, hints: Sequence[Hint], cell: float, factor: float = 1
+) -> "HintedChroma | GuidedChroma":
+    """The second step: ab of a picture whose L in [0, 100] is `lightness` (H, W), corrected by all hints.
+
+    `cell` is the side of a cell of the network's grid in pixels; `factor` multiplies the colours that are asked for.
+    """
+    hints = _last_of_each_pixel(hints, lightness)
+    if not hints:
+        return guided
+    result = HintedChroma(guided, [])
+    for region in dict.fromkeys(hint.region for hint in hints if hint.region):
+        inside = _mask(region, hints, lightness)
+        here = [hint for hint in hints if inside[hint.pixel(*lightness.shape)] and hint.region in (region, None)]
+        spread = _Correction(lightness, here, NEAR * min(lightness.shape), ALIKE, EVERYWHERE, [inside] * len(here))
+        spread.fit(result, factor, NOISE)
+        result.corrections.append(spread)
+    short = min(lightness.shape)
+    pixels = torch.tensor([hint.pixel(*lightness.shape) for hint in hints], dtype=torch.float32)
+    apart = torch.cdist(pixels, pixels).fill_diagonal_(torch.inf).amin(1)
+    # half the distance to the next hint: then the system of equations is dominated by its diagonal
+    sigma = torch.tensor([max(hint.radius * short, cell, 1.0) for hint in hints]).minimum(apart / 2)
+    masks = [_mask(hint.region, hints, lightness) if hint.region else None for hint in hints]
+    exact = _Correction(lightness, hints, sigma, EDGE, 0.0, masks)
+    exact.fit(result, factor, 0.0)
+    result.corrections.append(exact)
+    return result
+
+
+class _Correction:
+    """What is added to ab around hints: the sum of their kernels, times strengths (n, 2)."""
+
+    def __init__(
+        self,
+        lightness: Tensor,
+        hints: Sequence[Hint],
+        sigma: Tensor | float,
+        alike: float,
+        everywhere: float,
+        masks: list[Tensor | None],
+    ):
+        self.pixels = [hint.pixel(*lightness.shape) for hint in hints]
+        self.lightness = [lightness[pixel].item() for pixel in self.pixels]
+        self.picture, self.wanted = lightness, torch.tensor([hint.ab for hint in hints])
+        self.sigma = torch.as_tensor(sigma, dtype=torch.float32).expand(len(hints)).tolist()
+        self.alike, self.everywhere, self.masks = alike, everywhere, masks
+        self.strength = torch.eye(len(hints))  # until `fit`
+
+    def fit(self, before: HintedChroma, factor: float, noise: float) -> None:
+        """Choose the strengths so that the hints' pixels get their colours, but for the noise."""
+        missing = [
+            wanted * factor - before.rows(self.picture[row : row + 1], row)[:, 0, column]
+            for (row, column), wanted in zip(self.pixels, self.wanted, strict=True)
+        ]
+        places, seen = torch.tensor(self.pixels, dtype=torch.float32), torch.tensor(self.lightness)
+        exponent = torch.cdist(places, places).square_() * (-0.5 / torch.tensor(self.sigma) ** 2)
+        exponent += (seen[:, None] - seen).square_() * (-0.5 / self.alike**2)
+        kernel = self.everywhere + (1 - self.everywhere) * exponent.exp_()
+        for j, mask in enumerate(self.masks):
+            if mask is not None:
+                kernel[:, j] *= torch.stack([mask[pixel] for pixel in self.pixels])
+        self.strength = torch.linalg.solve(kernel + noise * torch.eye(len(kernel)), torch.stack(missing))
+
+    def add_to(self, ab: Tensor, lightness: Tensor, top: int) -> None:
+        """Add the correction to ab (2, n, W) of the rows from `top` on, with this lightness (n, W)."""
+        for i, (row, column) in enumerate(self.pixels):
+            reach = int(REACH * self.sigma[i]) + 1 if not self.everywhere else max(self.picture.shape)
+            rows = slice(max(0, row - reach - top), max(0, row + reach + 1 - top))
+            columns = slice(max(0, column - reach), column + reach + 1)
+            if lightness[rows].numel():
+                kernel = self._kernel(i, lightness[rows], top + rows.start, columns)
+                ab[:, rows, columns] += self.strength[i].view(2, 1, 1) * kernel
+
+    def _kernel(self, i: int, lightness: Tensor, top: int, columns: slice) -> Tensor:
+        """The kernel of hint `i` in rows from `top` on, with this lightness (n, W), and columns of them."""
+        (row, column), scale = self.pixels[i], -0.5 / self.sigma[i] ** 2
+        lightness = lightness[:, columns]
+        y = (torch.arange(len(lightness)) + (top - row)) ** 2 * scale
+        x = (torch.arange(lightness.shape[1]) + ((columns.start or 0) - column)) ** 2 * scale
+        exponent = (lightness - self.lightness[i]).square_().mul_(-0.5 / self.alike**2).add_(y[:, None]).add_(x)
+        kernel = exponent.exp_().mul_(1 - self.everywhere).add_(self.everywhere)
+        mask = self.masks[i]
+        return kernel if mask is None else kernel * mask[top : top + len(lightness), columns]
+
+
+def _covariance(places: Tensor, lightness: Tensor, others: Tensor, others_lightness: Tensor) -> Tensor:
+    """The covariance (n, m) of the errors at places (n, 2) and (m, 2), in shorter sides, with L (n,) and (m,)."""
+    distance = torch.cdist(places, others).square_().mul_(-0.5 / NEAR**2)
+    difference = (lightness[:, None] - others_lightness).square_().mul_(-0.5 / ALIKE**2)
+    return EVERYWHERE + (1 - EVERYWHERE) * (distance + difference).exp_()
+
+
+def _lightness_around(hint: Hint, lightness: Tensor) -> float:
+    """The median of the lightness within a hint's radius, which grain and highlights do not change."""
+    (row, column), reach = hint.pixel(*lightness.shape), int(hint.radius * min(lightness.shape))
+    rows, columns = slice(max(0, row - reach), row + reach + 1), slice(max(0, column - reach), column + reach + 1)
+    return lightness[rows, columns].median().item()
+
+
+def _last_of_each_pixel(hints: Sequence[Hint], lightness: Tensor) -> list[Hint]:
+    """The hints without those whose pixel gets another hint later."""
+    return list({hint.pixel(*lightness.shape): hint for hint in hints}.values())
+
+
+def _mask(region: tuple[tuple[float, float], ...], hints: Sequence[Hint], lightness: Tensor) -> Tensor:
+    """The pixels inside a region (H, W) bool, with those of its hints, which may lie on its border."""
+    inside = coverage(region, *lightness.shape)
+    for hint in hints:
+        if hint.region == region:
+            inside[hint.pixel(*lightness.shape)] = True
+    return inside
