@@ -26,7 +26,7 @@ FENCED = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 PROGRAMS = re.compile(r"(colorgan|(?:app|train/\w+|bench/\w+|space/deploy)(?:\.py))$")
-SUBCOMMANDS = ("app", "info", "push")
+SUBCOMMANDS = ("app", "dataset", "info", "push")
 
 
 @dataclass(frozen=True)
