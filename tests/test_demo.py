@@ -38,10 +38,11 @@ from colorgan.demo.jobs import Jobs
 from colorgan.demo.page import example_photos
 from colorgan.demo.samples import MAX_SAMPLES, TILE
 from colorgan.demo.start import QUEUE, _parser
-from colorgan.demo.uploads import MAX_FILES
+from colorgan.demo.uploads import EXAMPLE_HINTS, MAX_FILES
 from colorgan.evaluation.evaluate import evaluate
 from colorgan.hub.checkpoint import bundled_generators
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.hints import as_hints
 from colorgan.models import Generator
 from colorgan.photo import read_photo
 from colorgan.photo.png import write_png
@@ -194,6 +195,51 @@ def test_each_model_can_be_asked_for_and_all_be_compared(client: Client, grey_ph
         colorize(client, grey_photo, model="nowhere")
     with pytest.raises(AppError, match="The render size must be a multiple of 16 between 16 and 128, not 40"):
         colorize(client, grey_photo, render_size=40)
+
+
+def test_hints_and_a_reference_reach_every_endpoint(client: Client, grey_photo: Path) -> None:
+    hints = [EXAMPLE_HINTS[0] | {"color": "#7a5a4e"}, EXAMPLE_HINTS[1]]
+    (_, picture, _) = compared = client.predict(handle_file(str(grey_photo)), hints=hints, api_name="/compare")
+    result = colorize(client, grey_photo, hints=hints)
+    for path in (result, picture["image"]):
+        lab = read_lab(path)
+        for hint in as_hints(hints):
+            row, column = hint.pixel(400, 600)
+            assert (lab[1:, row, column] - torch.tensor(hint.ab)).abs().max() < 2
+    assert mean_chroma(compared[0]["image"]) < 0.01
+    reference = handle_file(str(PHOTOS / "astronaut.png"))
+    toned = colorize(client, grey_photo, reference=reference, reference_strength=1)
+    goal = read_lab(PHOTOS / "astronaut.png")[1:].mean((1, 2))
+    before, after = (read_lab(path)[1:].mean((1, 2)) for path in (colorize(client, grey_photo), toned))
+    assert (after - goal).norm() < (before - goal).norm() / 2
+    photos = [handle_file(str(grey_photo))]
+    archive, _ = client.predict(photos, reference=reference, reference_strength=1, api_name="/colorize_batch")
+    with zipfile.ZipFile(archive) as content:
+        assert content.read(content.namelist()[0]) == Path(toned).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"hints": [{"x": 2, "y": 0, "color": "red"}]}, "The x of a hint is a fraction of the photograph, from 0 to 1"),
+        ({"hints": [{"x": 0, "y": 0, "color": "reddish"}]}, "'reddish' is not a colour: write #7a2e2e"),
+        ({"hints": [EXAMPLE_HINTS[0]] * 501}, "501 hints are too many: give at most 500."),
+        ({"hints": 3}, "Hints are a list, with a place and a colour each, not one int."),
+        ({"hints": "[{"}, "Hints are a list in JSON, with x, y and color for each."),
+        ({"reference_strength": 2}, "Strength of the reference must be between 0 and 1, not 2."),
+    ],
+)
+def test_wrong_hints_are_answered_with_one_sentence(
+    client: Client, grey_photo: Path, settings: dict, sentence: str
+) -> None:
+    with pytest.raises(AppError) as error:
+        colorize(client, grey_photo, **settings)
+    assert str(error.value).startswith(sentence)
+
+
+def test_a_reference_without_colours_is_named(client: Client, grey_photo: Path) -> None:
+    with pytest.raises(AppError, match=f"^{grey_photo.name} has no colours: give a picture in colour"):
+        colorize(client, grey_photo, reference=handle_file(str(grey_photo)))
 
 
 def test_a_batch_comes_back_as_a_zip_with_a_sentence_for_what_failed(client: Client, tmp_path: Path) -> None:
@@ -380,11 +426,11 @@ def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client:
     parameters = {
         name: [p["parameter_name"] for p in e["parameters"]] for name, e in endpoints["named_endpoints"].items()
     }
-    settings = ["model", "saturation", "render_size"]
+    settings, reference = ["model", "saturation", "render_size"], ["reference", "reference_strength"]
     assert parameters == {
-        "/colorize": ["photo", *settings, "sample"],
-        "/colorize_batch": ["photos", *settings],
-        "/compare": ["photo", *settings[1:]],
+        "/colorize": ["photo", *settings, "sample", "hints", *reference],
+        "/colorize_batch": ["photos", *settings, *reference],
+        "/compare": ["photo", *settings[1:], "hints", *reference],
         "/sample": ["class_name", "seed", "count"],
     }
     assert all(endpoint["description"].endswith(".") for endpoint in endpoints["named_endpoints"].values())

@@ -6,11 +6,20 @@ from typing import Literal
 
 import gradio as gr
 
-from colorgan.demo.jobs import MAX_SATURATION, RENDER_SIZES, Jobs
+from colorgan.demo.jobs import MAX_SATURATION, RENDER_SIZES, Jobs, Known
 from colorgan.demo.networks import title
 from colorgan.demo.samples import ALL_CLASSES, MAX_SAMPLES
-from colorgan.demo.uploads import photo_input, photos_input, reject_invalid_number, reject_unknown_choice, user_error
+from colorgan.demo.uploads import (
+    hints_input,
+    photo_input,
+    photos_input,
+    reject_invalid_number,
+    reject_unknown_choice,
+    user_error,
+)
+from colorgan.inference.hints import Hint
 from colorgan.inference.inputs import RENDER_SIZE
+from colorgan.inference.tone import STRENGTH
 from colorgan.photo import PhotoError
 
 # each queue runs one job at a time, so a single photograph waits for other single photographs but not for albums
@@ -59,6 +68,12 @@ def sample_choice(**options: object) -> gr.Number:
     return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Colouring", info=info, **options)
 
 
+def strength_choice(**options: object) -> gr.Slider:
+    """Return the choice of the strength of a reference."""
+    info = "How much of the reference's tones is taken over."
+    return gr.Slider(0, 1, STRENGTH, step=0.05, label="Strength of the reference", info=info, **options)
+
+
 def seed_choice(**options: object) -> gr.Number:
     """Return the choice of the random seed that selects test images."""
     return gr.Number(0, precision=0, minimum=0, maximum=2**53, label="Seed", **options)
@@ -77,7 +92,16 @@ def add_endpoints(jobs: Jobs) -> None:
             gr.Info(note)
 
     @show_photo_errors
-    def colorize(photo: str, model: str, saturation: float, render_size: int, sample: int) -> str:
+    def colorize(
+        photo: str,
+        model: str,
+        saturation: float,
+        render_size: int,
+        sample: int,
+        hints: tuple[Hint, ...],
+        reference: str | None = None,
+        reference_strength: float = STRENGTH,
+    ) -> str:
         """Colourize a photograph of any common format; its size and its lightness do not change.
 
         Args:
@@ -86,15 +110,26 @@ def add_endpoints(jobs: Jobs) -> None:
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
             render_size: Shorter side, in pixels, at which the network sees the photograph; a multiple of 16.
             sample: 0 for the network's prediction; any other number for another plausible colouring.
+            hints: Colours at places of the photograph, such as {"x": 0.31, "y": 0.62, "color": "#7a2e2e"}: fractions of
+                its width and height, and a CSS colour, of which only the chroma counts.
+            reference: A picture in colour whose tones are taken over.
+            reference_strength: Of the reference, from 0 to 1.
         Returns:
             The coloured photograph, in the photograph's format if colorgan writes it, and as PNG otherwise.
         """
-        result = jobs.colorize(photo, model, saturation, render_size, sample)
+        result = jobs.colorize(
+            photo, model, saturation, render_size, sample, Known(hints, reference, reference_strength)
+        )
         show_notes(photo)
         return str(result)
 
     def colorize_batch(
-        photos: list[str], model: str, saturation: float, render_size: int
+        photos: list[str],
+        model: str,
+        saturation: float,
+        render_size: int,
+        reference: str | None = None,
+        reference_strength: float = STRENGTH,
     ) -> Iterator[tuple[str | None, dict]]:
         """Colourize several photographs; the report names those that cannot be read.
 
@@ -103,11 +138,14 @@ def add_endpoints(jobs: Jobs) -> None:
             model: Name of the network.
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
             render_size: Shorter side, in pixels, at which the network sees each photograph; a multiple of 16.
+            reference: A picture in colour whose tones all photographs take over.
+            reference_strength: Of the reference, from 0 to 1.
         Returns:
             A zip file of the coloured photographs, and a report: the number of coloured photographs (done) and of all
             (count), a sentence for each failure, and notes on parts that were ignored, such as further pages.
         """
-        for album in jobs.colorize_all(photos, model, saturation, render_size):
+        known = Known((), reference, reference_strength)
+        for album in jobs.colorize_all(photos, model, saturation, render_size, known):
             report = {"done": len(album.pictures), "count": album.count}
             report |= {"failures": album.failures, "notes": album.notes}
             yield (None if album.archive is None else str(album.archive)), report
@@ -125,17 +163,27 @@ def add_endpoints(jobs: Jobs) -> None:
         return jobs.samples.colorize(class_name, seed, count)
 
     @show_photo_errors
-    def compare(photo: str, saturation: float, render_size: int) -> list[tuple[str, str]]:
+    def compare(
+        photo: str,
+        saturation: float,
+        render_size: int,
+        hints: tuple[Hint, ...],
+        reference: str | None = None,
+        reference_strength: float = STRENGTH,
+    ) -> list[tuple[str, str]]:
         """Colourize a photograph with every network.
 
         Args:
             photo: The photograph.
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the networks' prediction.
             render_size: Shorter side, in pixels, at which the networks see the photograph; a multiple of 16.
+            hints: Colours at places of the photograph, as for /colorize.
+            reference: A picture in colour whose tones are taken over.
+            reference_strength: Of the reference, from 0 to 1.
         Returns:
             The photograph in grey and in the colours of every network, each with its name.
         """
-        pictures = jobs.compare(photo, saturation, render_size)
+        pictures = jobs.compare(photo, saturation, render_size, known=Known(hints, reference, reference_strength))
         show_notes(photo)
         return [(str(path), name) for path, name in pictures]
 
@@ -145,14 +193,23 @@ def add_endpoints(jobs: Jobs) -> None:
         model = model_choice(jobs)
         saturation, size = reject_invalid_number(saturation_choice()), reject_invalid_number(render_size_choice())
         sample_number = reject_invalid_number(sample_choice())
+        hints, reference = hints_input(label="Hints"), photo_input(label="Reference")
+        strength = reject_invalid_number(strength_choice())
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
         seed, count = reject_invalid_number(seed_choice()), reject_invalid_number(count_choice())
         coloured, archive = gr.File(label="Coloured photograph"), gr.File(label="Zip file")
         report, metrics = gr.JSON(label="Report"), gr.JSON(label="Class and PSNR of each image")
         pictures = gr.Gallery(label="Pictures", format="png")
-    settings = [model, saturation, size]
-    gr.on([], colorize, [photo, *settings, sample_number], coloured, api_name="colorize", **in_queue("photo"))
-    gr.on([], compare, [photo, saturation, size], pictures, api_name="compare", **in_queue("photo"))
+    settings, tone = [model, saturation, size], [reference, strength]
+    gr.on(
+        [],
+        colorize,
+        [photo, *settings, sample_number, hints, *tone],
+        coloured,
+        api_name="colorize",
+        **in_queue("photo"),
+    )
+    gr.on([], compare, [photo, saturation, size, hints, *tone], pictures, api_name="compare", **in_queue("photo"))
     batch = [archive, report]
-    gr.on([], colorize_batch, [photos, *settings], batch, api_name="colorize_batch", **in_queue("album"))
+    gr.on([], colorize_batch, [photos, *settings, *tone], batch, api_name="colorize_batch", **in_queue("album"))
     gr.on([], sample, [class_name, seed, count], [pictures, metrics], api_name="sample", **in_queue("samples"))

@@ -16,8 +16,11 @@ from colorgan.demo.samples import Samples
 from colorgan.demo.uploads import MAX_FILES, MAX_PIXELS, user_error
 from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.correction import correct_chroma
+from colorgan.inference.hints import Hint
 from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.inference.render import render
+from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 
 MAX_SATURATION = 2
@@ -26,7 +29,20 @@ RENDER_SIZES = (16, 128)  # smallest and largest, in pixels
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "TIFF": "tiff"}
 BROWSER_SUFFIXES = ("png", "jpg", "webp")  # of SUFFIXES, those that every browser shows
 PHOTO_CACHE = 4 * MAX_PIXELS  # bytes of lightness that stay in memory: the largest photograph, or many smaller ones
+TONES = 100  # of references, which stay in memory: 168 bytes each
 CHROMA_CACHE = 30_000_000  # bytes of predicted chroma that stay in memory
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the visitor knows about the colours: hints, and the path of a reference picture with its strength."""
+
+    hints: tuple[Hint, ...] = ()
+    reference: str | None = None
+    strength: float = STRENGTH
+
+
+NOTHING = Known()
 
 
 @dataclass
@@ -54,6 +70,7 @@ class Jobs:
         self.samples = Samples(self.networks, dataset_name)
         photos, chroma = LRUCache(PHOTO_CACHE, _lightness_bytes), LRUCache(CHROMA_CACHE, lambda chroma: chroma.nbytes)
         self._read = cached(photos, lock=threading.Lock())(_read_upload)
+        self._tone = cached(LRUCache(TONES), lock=threading.Lock())(_tone_of_upload)
         self._chroma = cached(chroma, lock=threading.Lock())(self._chroma_of)
 
     def colorize(
@@ -63,6 +80,7 @@ class Jobs:
         saturation: float = 1.0,
         render_size: int = RENDER_SIZE,
         sample: int = 0,
+        known: Known = NOTHING,
         *,
         for_browser: bool = False,
     ) -> Path:
@@ -84,14 +102,17 @@ class Jobs:
         model = model or next(iter(self.networks.colorizers))
         photo = self._read(path)
         kind = _result_suffix(path, photo, for_browser)
-        # the grey picture is the same for all models
-        folder = self._result_folder(path, *((model, saturation, render_size, sample) if saturation else ("grey",)))
+        settings = (model, saturation, render_size, sample, known) if saturation else ("grey",)  # one for all models
+        folder = self._result_folder(path, *settings)
         result = folder / f"{Path(path).stem}.{'colorized' if saturation else 'grey'}.{kind}"
         if result.is_file():
             os.utime(result)  # files are deleted an hour after they were last used
             return result
         chroma = self._chroma(path, model, render_size, sample) if saturation else torch.zeros(2, 16, 16)
-        pixels = render(photo, chroma, saturation=saturation, bits=photo.bits if holds_16_bits(kind) else 8)
+        tone = self._tone(known.reference) if known.reference else None
+        chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints)
+        bits = photo.bits if holds_16_bits(kind) else 8
+        pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=known.hints)
         folder.mkdir(parents=True, exist_ok=True)
         write_photo(result, pixels, photo)
         return result
@@ -106,10 +127,15 @@ class Jobs:
         return [f"{Path(path).name}: {note}" for note in self._read(path).notes]
 
     def compare(
-        self, path: str | None, saturation: float = 1.0, render_size: int = RENDER_SIZE, sample: int = 0
+        self,
+        path: str | None,
+        saturation: float = 1.0,
+        render_size: int = RENDER_SIZE,
+        sample: int = 0,
+        known: Known = NOTHING,
     ) -> list[tuple[Path, str]]:
         """Return the photograph in grey and in the colours of every model, as files that browsers show, with titles."""
-        settings = saturation, render_size, sample
+        settings = saturation, render_size, sample, known
         return [
             (self.grey(path), "grey"),
             *(
@@ -119,7 +145,12 @@ class Jobs:
         ]
 
     def colorize_all(
-        self, paths: list[str], model: str, saturation: float = 1.0, render_size: int = RENDER_SIZE
+        self,
+        paths: list[str],
+        model: str,
+        saturation: float = 1.0,
+        render_size: int = RENDER_SIZE,
+        known: Known = NOTHING,
     ) -> Iterator[Album]:
         """Colourize photographs one after another.
 
@@ -134,8 +165,8 @@ class Jobs:
         yield album
         for path in paths:
             try:
-                results.append(self.colorize(path, model, saturation, render_size))
-                picture = self.colorize(path, model, saturation, render_size, for_browser=True)
+                results.append(self.colorize(path, model, saturation, render_size, known=known))
+                picture = self.colorize(path, model, saturation, render_size, known=known, for_browser=True)
                 album.pictures.append((picture, results[-1].name))
                 album.notes += self.notes(path)
             except PhotoError as error:
@@ -188,6 +219,12 @@ def _read_upload(path: str) -> Photo:
     if not Path(path).exists():
         raise PhotoError(f"{Path(path).name} was deleted because it was not used for an hour: please upload it again.")
     return read_photo(path, max_pixels=MAX_PIXELS)
+
+
+def _tone_of_upload(path: str) -> Tone:
+    if not Path(path).exists():
+        raise PhotoError(f"{Path(path).name} was deleted because it was not used for an hour: please upload it again.")
+    return Tone.of(path, max_pixels=MAX_PIXELS, name=Path(path).name)
 
 
 def _lightness_bytes(photo: Photo) -> int:

@@ -1,6 +1,7 @@
 """Input from visitors: components that check it, limits on its size, and the deletion of old files."""
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -11,6 +12,8 @@ import gradio as gr
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from colorgan.inference.hints import Hint, HintError, as_hints
+
 MAX_FILE_SIZE = "64mb"  # of one upload, in the form that Gradio reads
 MAX_UPLOAD_BYTES = 1_000_000_000  # of one upload request, which may have several files
 MAX_REQUEST_BYTES = 1_000_000  # of any other request
@@ -18,6 +21,7 @@ MAX_PIXELS = 40_000_000  # of one photograph
 MAX_FILES = 30  # of one album
 KEPT_SECONDS = 3600  # since a file was uploaded or last used
 MAX_DISK_BYTES = 4_000_000_000  # of uploads and results together; above it, the oldest files are deleted
+EXAMPLE_HINTS = [{"x": 0.31, "y": 0.62, "color": "#7a2e2e"}, {"x": 0.8, "y": 0.1, "color": "skyblue", "radius": 0.05}]
 NumberComponent = TypeVar("NumberComponent", gr.Slider, gr.Number)
 
 
@@ -40,6 +44,38 @@ def photos_input(**options: object) -> gr.File:
     files = gr.File(file_count="multiple", **options)
     files.preprocess = lambda payload: [] if payload is None else [checked_upload(file.path) for file in payload.root]
     return files
+
+
+def hints_input(**options: object) -> gr.JSON:
+    """Return an input whose value is a list of hints, which clients give as dictionaries."""
+    hints = gr.JSON([], **options)
+    fraction = {"type": "number", "minimum": 0, "maximum": 1}
+    corner = {"type": "array", "items": fraction, "minItems": 2, "maxItems": 2}
+    hint = {
+        "type": "object",
+        "properties": {
+            "x": fraction | {"description": "Place, as a fraction of the width from the left."},
+            "y": fraction | {"description": "Place, as a fraction of the height from the top."},
+            "color": {"type": "string", "description": "CSS colour, such as #7a2e2e; only its chroma counts."},
+            "radius": fraction | {"description": "As a fraction of the shorter side (0.01)."},
+            "region": {"type": "array", "items": corner, "description": "Corners of a polygon around the place."},
+        },
+        "required": ["x", "y", "color"],
+    }
+    hints.api_info = lambda: {"type": "array", "items": hint}
+    hints.example_payload = hints.example_value = lambda: EXAMPLE_HINTS
+    hints.preprocess = checked_hints
+    return hints
+
+
+def checked_hints(value: object) -> tuple[Hint, ...]:
+    """Return hints, from a list of dictionaries or its JSON. Raises `gr.Error` with a sentence for anything else."""
+    try:
+        return tuple(as_hints(json.loads(value) if isinstance(value, str) and value else value or []))
+    except json.JSONDecodeError as error:
+        raise user_error("Hints are a list in JSON, with x, y and color for each.") from error
+    except HintError as error:
+        raise user_error(str(error)) from error
 
 
 def checked_upload(path: str | None) -> str:
