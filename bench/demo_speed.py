@@ -28,7 +28,7 @@ import psutil
 import skimage
 from PIL import Image
 
-from colorgan.inference.inputs import RENDER_SIZE
+from colorgan import DEFAULT_MODEL
 
 ROOT = Path(__file__).parent.parent
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
@@ -106,7 +106,7 @@ async def colorize(http: httpx.AsyncClient, name: str, content: bytes) -> tuple[
     start = time.perf_counter()
     uploaded = await http.post("upload", files={"files": (name, content)})
     photo = {"path": uploaded.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
-    arguments = [photo, "unet", 1, RENDER_SIZE, 0]  # photo, model, saturation, render size, number of the sample
+    arguments = [photo, DEFAULT_MODEL, 1, 0, 0]  # photo, model, saturation, render size, number of the sample
     call = await http.post("call/colorize", json={"data": arguments})
     event = call.raise_for_status().json()["event_id"]
     answer = (await http.get(f"call/colorize/{event}")).text

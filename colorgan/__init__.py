@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from colorgan.photo.write import write_photo
 
 __version__ = "0.1.0"  # read by setuptools, so a literal
+DEFAULT_MODEL = "unet"  # the bundled checkpoint that colourizes photographs unless another one is named
 __all__ = [
     "CheckpointError",
     "Colorizer",

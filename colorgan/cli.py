@@ -117,6 +117,7 @@ def _colorize(arguments: list[str]) -> int:
 
     from colorgan import CheckpointError, PhotoError
     from colorgan.execute import colorize_files
+    from colorgan.models import RenderSizeError
     from colorgan.processes import join_processes
 
     check_device(parser, options.device)
@@ -145,7 +146,7 @@ def _colorize(arguments: list[str]) -> int:
             skip_coloured=options.skip_coloured,
             show_progress=processes.is_main,
         )
-    except (CheckpointError, PhotoError) as error:  # of the model or of the reference
+    except (CheckpointError, PhotoError, RenderSizeError) as error:  # PhotoError: of the reference
         return fail(error)
     except KeyboardInterrupt:
         if not options.overwrite:

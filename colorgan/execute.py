@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from colorgan import DEFAULT_MODEL
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint
@@ -46,7 +47,7 @@ def is_device(name: str) -> bool:
 def colorize_files(
     jobs: Sequence[Job],
     *,
-    model: str = "unet",
+    model: str = DEFAULT_MODEL,
     device: str | None = None,
     file_format: str = "png",
     quality: int = 92,
@@ -67,7 +68,7 @@ def colorize_files(
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
     one. All results get the `hints` and take over the tones of the picture `reference`. PNG and TIFF keep 16 bits. A
     progress bar is shown if there are several jobs and standard error is a terminal. Raises `CheckpointError` if the
-    model cannot be loaded, and `PhotoError` if the reference cannot be used.
+    model cannot be loaded, `RenderSizeError` for a wrong `render_size`, and `PhotoError` if the reference cannot be used.
     """
     if not jobs:
         return Report()

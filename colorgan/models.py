@@ -18,6 +18,10 @@ from colorgan.hub.client import CheckpointError
 from colorgan.unets import ClassicUNet, PhotoUNet, Pix2PixUNet, ResidualBlock, ResidualUNet
 
 
+class RenderSizeError(ValueError):
+    """A network cannot see photographs at a render size; the message says which sizes it can."""
+
+
 class Generator(Checkpoint):
     """Predict chroma (N, 2, H, W) from lightness (N, 1, H, W), both in [-1, 1]; any height and width.
 
@@ -29,7 +33,11 @@ class Generator(Checkpoint):
     The `photo` network predicts one colour for each cell of 4x4 pixels (`stride`), so its chroma is (N, 2, H / 4,
     W / 4), rounded up. One of its two heads regresses chroma, the other classifies it into `bins` colours. The
     generator returns the regressed chroma if `temperature` is None, otherwise the annealed mean of the classification
-    at that temperature (`colorgan.bins.annealed_mean`). Raises ValueError if the arguments do not fit together.
+    at that temperature (`colorgan.bins.annealed_mean`).
+
+    `render_size` is the shorter side, in pixels, at which the network sees a photograph unless its user chooses another
+    one: a multiple of the network's (default: 48, or 64 for `photo`). Raises ValueError if the arguments do not fit
+    together.
     """
 
     def __init__(
@@ -38,6 +46,7 @@ class Generator(Checkpoint):
         width: int = 48,
         bins: int | None = None,
         temperature: float | None = None,
+        render_size: int | None = None,
     ):
         super().__init__()
         networks = {"residual": ResidualUNet, "pix2pix": Pix2PixUNet, "classic": ClassicUNet}
@@ -52,6 +61,26 @@ class Generator(Checkpoint):
             )
         self.network = networks[architecture](width) if bins is None else PhotoUNet(width, bins)
         self.temperature = temperature
+        self.render_size = self.network.render_size if render_size is None else render_size
+        self.check_render_size(self.render_size)
+
+    @property
+    def is_for_photographs(self) -> bool:
+        """Whether the network was made for photographs of any size; the others were made for images of 32x32 pixels."""
+        return isinstance(self.network, PhotoUNet)
+
+    @property
+    def multiple(self) -> int:
+        """The sides of inputs that are not padded are multiples of this number of pixels."""
+        return self.network.multiple
+
+    def check_render_size(self, size: int) -> None:
+        """Raise `RenderSizeError` unless the network can see photographs with a shorter side of `size` pixels."""
+        if size < 1 or size % self.multiple:
+            raise RenderSizeError(
+                f"The render size of this network must be a multiple of {self.multiple}, such as {2 * self.multiple}, "
+                f"not {size}."
+            )
 
     @property
     def stride(self) -> int:
@@ -61,7 +90,7 @@ class Generator(Checkpoint):
     def forward(self, lightness: Tensor, heads: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Return chroma. With `heads`, the `photo` network returns its regressed chroma and the logits of its bins."""
         height, width = lightness.shape[-2:]
-        multiple, stride = self.network.multiple, self.stride
+        multiple, stride = self.multiple, self.stride
         below, right = -height % multiple, -width % multiple
         top, left = (side // 2 // stride * stride for side in (below, right))  # whole cells, so that they stay in place
         mode = "reflect" if below - top < height and right - left < width else "replicate"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
+from colorgan import DEFAULT_MODEL
 from colorgan.processes import is_main_process, let_main_process_speak
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ def add_existing_options(group: argparse._ArgumentGroup) -> None:
 
 def add_colour_options(parser: argparse.ArgumentParser) -> None:
     colour = parser.add_argument_group("colour")
-    colour.add_argument("--model", type=os.path.expanduser, default="unet", help=f"{CHECKPOINT} (default: unet)")
+    colour.add_argument(
+        "--model", type=os.path.expanduser, default=DEFAULT_MODEL, help=f"{CHECKPOINT} (default: {DEFAULT_MODEL})"
+    )
     colour.add_argument(
         "--render-size",
         type=int,
-        help="shorter side in pixels at which the network sees a picture, a multiple of 16 (default: 48)",
+        help="shorter side in pixels at which the network sees a picture, such as 64 (default: the network's own)",
     )
     colour.add_argument("--saturation", type=float, default=1.0, help="factor of the chroma, 0 to 100 (default: 1)")
 

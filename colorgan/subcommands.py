@@ -139,6 +139,7 @@ def colour_dataset(arguments: list[str]) -> int:
     from colorgan.dataset.run import REPO_ID, Target
     from colorgan.dataset.run import colour_dataset as run
     from colorgan.hub.client import CheckpointError
+    from colorgan.models import RenderSizeError
     from colorgan.processes import join_processes
     from colorgan.splits import DatasetError
 
@@ -183,7 +184,7 @@ def colour_dataset(arguments: list[str]) -> int:
             if report.url and processes.is_main:
                 print(report.url)
             processes.close()
-    except (CheckpointError, DatasetError, ImportError) as error:
+    except (CheckpointError, DatasetError, ImportError, RenderSizeError) as error:
         return fail(error)
     except KeyboardInterrupt:
         with suppress(OSError):

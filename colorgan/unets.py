@@ -1,7 +1,7 @@
 """The U-Nets: the networks inside a Generator, which pads its inputs and crops their outputs.
 
 All take lightness (N, 1, H, W) whose sides are divisible by `multiple`, and predict chroma for cells of `stride` x
-`stride` pixels.
+`stride` pixels. `render_size` is the shorter side, in pixels, at which they see a photograph best.
 """
 
 import itertools
@@ -20,7 +20,7 @@ class ResidualUNet(nn.Module):
     input and pixel shuffling at the output keep the full resolution.
     """
 
-    stride, multiple = 1, 16  # pixel unshuffle, then three halvings
+    stride, multiple, render_size = 1, 16, 48  # pixel unshuffle, then three halvings
 
     def __init__(self, width: int):
         super().__init__()
@@ -61,7 +61,7 @@ class PhotoUNet(nn.Module):
     units, and their weights in the loss (bins,) are saved with the network's weights.
     """
 
-    stride, multiple = 4, 32  # pixel unshuffle by 4, then three halvings
+    stride, multiple, render_size = 4, 32, 64  # pixel unshuffle by 4, then three halvings
     centres: Tensor
     weights: Tensor
 
@@ -136,7 +136,7 @@ class Pix2PixUNet(nn.Module):
     16.65 M parameters at width 64. The first convolution keeps the size, the other four halve it.
     """
 
-    stride, multiple = 1, 16
+    stride, multiple, render_size = 1, 16, 48
 
     def __init__(self, width: int):
         super().__init__()
@@ -176,7 +176,7 @@ class ClassicUNet(nn.Module):
     34.5 M parameters at width 64: the size of M4mbo's auto encoder, for comparison.
     """
 
-    stride, multiple = 1, 16
+    stride, multiple, render_size = 1, 16, 48
 
     def __init__(self, width: int):
         super().__init__()

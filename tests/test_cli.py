@@ -86,6 +86,13 @@ def test_globs_formats_and_same_names(album: Path, model: str) -> None:
     assert Image.open("here.webp").format == "WEBP"
 
 
+def test_a_render_size_that_is_wrong_for_the_network_is_one_sentence(album: Path, capsys) -> None:
+    Generator("photo", width=8, bins=2).save_pretrained("net")
+    assert cli.main(["album/a.jpg", "--model", "net", "--render-size", "48"]) == 1
+    assert capsys.readouterr().err == "The render size of this network must be a multiple of 32, such as 64, not 48.\n"
+    assert cli.main(["album/a.jpg", "--model", "net", "--render-size", "32"]) == 0
+
+
 def test_compare_puts_grey_beside_colour(album: Path, model: str) -> None:
     assert cli.main(["album/a.jpg", "--compare", "--model", model]) == 0
     pixels = np.array(Image.open("album/a.colorized.png"))

@@ -17,7 +17,7 @@ import colorgan.photo
 from colorgan import Colorizer, Generator, PhotoError, PhotoWarning
 from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
 from colorgan.inference.colorizer import PRECISION
-from colorgan.inference.inputs import RENDER_SIZE
+from colorgan.inference.inputs import shrunk_input
 from colorgan.inference.render import RENDER_TOLERANCE, render
 from colorgan.inference.upsample import upsample_chroma
 from colorgan.photo import Photo, read_photo
@@ -70,9 +70,7 @@ def test_a_network_of_stride_4_colours_pictures_of_any_size() -> None:
     colorizer = Colorizer(generator, device="cpu")
     photo = read_photo(skimage.data.chelsea())
     height, width = photo.lightness.shape
-    chroma = colorizer.predict(photo, render_size=48)
-    assert chroma.shape[1] == 48 // 4
-    assert chroma.shape[2] == pytest.approx(12 * width / height, abs=2)
+    assert colorizer.predict(photo).shape == (2, 64 // 4, 96 // 4)
     small = torch.full((1, 3, 30, 46), 128, dtype=torch.uint8)
     assert colorizer.run_network(torch.zeros(1, 1, 30, 46)).shape == (1, 2, 8, 12)
     lab = rgb_to_lab(colorizer.colorize_batch(small).float() / 255)
@@ -81,9 +79,34 @@ def test_a_network_of_stride_4_colours_pictures_of_any_size() -> None:
     assert lab[:, 1].max() < 41
     assert (lab[:, 2] - 20).abs().max() < 1
     assert colorizer.colorize(skimage.data.chelsea()).size == (width, height)
-    for size in ((1, 1), (3, 2), (5, 40), (33, 17)):
+    for size in ((1, 1), (3, 2), (5, 40), (3, 500), (32, 32), (33, 17)):
         grey = np.full((*size, 3), 128, np.uint8)
         assert (lab_of(np.array(colorizer.colorize(grey)))[:, 1] > 25).all()
+
+
+class Position(PhotoUNet):
+    """A network that answers with the mean lightness of each cell in a, and with its negative in b."""
+
+    def forward(self, lightness: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean = F.avg_pool2d(lightness, self.stride)
+        return torch.cat([mean, -mean], 1) / 4, mean
+
+
+@pytest.mark.parametrize("size", [(300, 400), (451, 300), (97, 61), (61, 301), (40, 900)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_colours_of_a_network_of_stride_4_are_where_they_belong(size: tuple[int, int], axis: int) -> None:
+    colorizer = Colorizer(Generator("photo", width=8, bins=2), device="cpu")
+    colorizer.generator.network = Position(8, 2)
+    place = (np.arange(size[axis], dtype=np.float32) + 0.5) / size[axis]
+    photo = Photo(np.ascontiguousarray(np.broadcast_to(100 * (place if axis else place[:, None]), size)))
+    for render_size in (32, 64, 128):
+        a, b = upsample_chroma(colorizer.predict(photo, render_size=render_size), torch.from_numpy(photo.lightness))
+        assert torch.allclose(a, -b, atol=1e-5)
+        profile, length = a.mean(1 - axis), size[axis]
+        inner = slice(length // 8, -(length // 8))  # interpolation is flat at the border
+        expected = (torch.from_numpy(2 * place - 1) / 4)[inner]
+        assert (profile[inner] - expected).abs().max() < 0.25 / 4 * 0.08  # less than a third of a cell
+        assert (profile[inner] - expected).mean().abs() < 0.001
 
 
 def test_the_steps_apart(colorizer: Colorizer) -> None:
@@ -190,12 +213,12 @@ def test_saturation_scales_the_chroma(colorizer: Colorizer) -> None:
 
 def test_the_overview_is_fused_as_strong_as_the_larger_prediction(colorizer: Colorizer) -> None:
     photo = read_photo(skimage.data.coffee())
-    small, large = (colorizer.predict(photo, render_size=size, overview=False) for size in (16, 32))
+    small, large = (colorizer.run_network(shrunk_input(photo, size)[None])[0] for size in (16, 32))
     assert (small.shape, large.shape) == ((2, 16, 24), (2, 32, 48))
     mean = (F.interpolate(small[None], (32, 48), mode="bicubic")[0] + large) / 2
     mean *= large.norm(dim=0).mean() / mean.norm(dim=0).mean()
     assert torch.allclose(colorizer.predict(photo, render_size=32), mean, atol=1e-5)
-    assert RENDER_SIZE == 48
+    assert colorizer.generator.render_size == 48
     assert torch.allclose(colorizer.predict(photo), colorizer.predict(photo, render_size=48), atol=1e-5)
     assert torch.allclose(colorizer.predict(photo, render_size=16), small, atol=1e-5)
     fused = render(photo, mean)

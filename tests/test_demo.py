@@ -193,7 +193,9 @@ def test_each_model_can_be_asked_for_and_all_be_compared(client: Client, grey_ph
     np.testing.assert_array_equal(np.array(Image.open(compared[1]["image"])), first)
     with pytest.raises(AppError, match="nowhere"):
         colorize(client, grey_photo, model="nowhere")
-    with pytest.raises(AppError, match="The render size must be a multiple of 16 between 16 and 128, not 40"):
+    with pytest.raises(
+        AppError, match="The render size must be a multiple of 32 up to 128, or 0 for the network's own, not 40"
+    ):
         colorize(client, grey_photo, render_size=40)
 
 
@@ -465,7 +467,7 @@ def test_the_documentation_has_every_endpoint_option_and_limit() -> None:
     assert f"64 MB, {uploads.MAX_PIXELS // 10**6} megapixels" in text
     assert f"{MAX_FILES} photographs; {uploads.MAX_UPLOAD_BYTES // 10**9} GB" in text
     assert f"a request without files | {uploads.MAX_REQUEST_BYTES // 10**6} MB" in text
-    assert f"0 to {jobs.MAX_SATURATION}; {jobs.RENDER_SIZES[0]} to {jobs.RENDER_SIZES[1]} pixels" in text
+    assert f"0 to {jobs.MAX_SATURATION}; 0 to {jobs.MAX_RENDER_SIZE} pixels" in text
     assert f"1 to {MAX_SAMPLES} at once" in text
     assert f"{QUEUE} (`--queue`)" in text
     assert uploads.KEPT_SECONDS == 3600
@@ -498,7 +500,7 @@ MARK = {"meta": {"_type": "gradio.FileData"}}
 def test_a_file_of_the_server_is_no_upload(app: str, path: str, mark: dict) -> None:
     upload = {"path": upload_file(app, "coffee.png", (PHOTOS / "coffee.png").read_bytes()).json()[0], **MARK}
     photo = {"path": path, **mark}
-    calls = {"colorize": lambda x: [x, "unet", 1, 48, 0], "colorize_batch": lambda x: [[x], "unet", 1, 48]}
+    calls = {"colorize": lambda x: [x, "unet", 1, 0, 0], "colorize_batch": lambda x: [[x], "unet", 1, 0]}
     for endpoint, data in calls.items():
         assert "event: complete" in answer(app, endpoint, data(upload))  # so the refusal below is about the file
         said = answer(app, endpoint, data(photo))
@@ -538,14 +540,14 @@ def test_a_large_request_is_refused(app: str, name: str) -> None:
         ("colorize", 2, 2.5, "Saturation must be between 0 and 2, not 2.5."),
         ("colorize", 4, 10**400, "Colouring must be between 0 and 9007199254740992, not 1000"),
         ("colorize", 3, math.nan, "Render size must be a number, not nan."),
-        ("colorize", 3, 8, "Render size must be between 16 and 128, not 8."),
+        ("colorize", 3, 160, "Render size must be between 0 and 128, not 160."),
         ("colorize", 4, "second", "Colouring must be a number, not 'second'."),
         ("sample", 1, [1], "Seed must be a number, not [1]."),
         ("sample", 2, None, "Images must be a number, not None."),
     ],
 )
 def test_invalid_values_get_a_sentence(app: str, endpoint: str, position: int, value: object, sentence: str) -> None:
-    data = {"colorize": [None, "unet", 1, 48, 0], "sample": ["cat", 0, 1]}[endpoint]
+    data = {"colorize": [None, "unet", 1, 0, 0], "sample": ["cat", 0, 1]}[endpoint]
     data[position] = value
     assert sentence in json.loads(answer(app, endpoint, data).partition("data: ")[2])["error"]
 
@@ -640,7 +642,7 @@ def test_a_closed_tab_frees_its_work(app: str, client: Client, tmp_path: Path, s
         response = upload_file(app, f"left-{i}.jpg", (tmp_path / f"left-{i}.jpg").read_bytes())
         files.append({"path": response.json()[0], **MARK})
     call = f"{app}gradio_api/call/colorize_batch"
-    event = post(call, {"data": [files, "unet", 1, 48]})["event_id"]
+    event = post(call, {"data": [files, "unet", 1, 0]})["event_id"]
     with urllib.request.urlopen(f"{call}/{event}") as tab:
         while b"generating" not in tab.readline():
             pass

@@ -24,7 +24,7 @@ from colorgan.data import DatasetError, ImageSet, is_grey, load_images
 from colorgan.evaluation.evaluate import Evaluator, Row, class_metrics, colorize_all, evaluate, intervals, row_metrics
 from colorgan.evaluation.grid import save_grid
 from colorgan.evaluation.metrics import METRICS, grey_baseline, markdown_table
-from colorgan.hub.checkpoint import CheckpointError, bundled_generators, locate
+from colorgan.hub.checkpoint import CheckpointError, bundled_generators, cifar10_generators, locate
 from colorgan.models import Generator
 from colorgan.parallel import one_core_threads
 from colorgan.training.checkpoints import TrainingError, make_folder
@@ -218,7 +218,7 @@ def command(options: argparse.Namespace) -> str:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=bundled_generators(), help="short names, folders or Hub ids")
+    parser.add_argument("--models", nargs="+", default=cifar10_generators(), help="short names, folders or Hub ids")
     parser.add_argument("--dataset_name", default="uoft-cs/cifar10", help="Hub id, folder or Parquet file of images")
     parser.add_argument("--image_column", help="column of the images (default: img or image)")
     parser.add_argument("--label_column", help="column of the labels (default: label or fine_label, if there is one)")

@@ -15,6 +15,7 @@ from typing import Any
 import datasets
 from tqdm import tqdm
 
+from colorgan import DEFAULT_MODEL
 from colorgan.dataset.part import Part, Record, Settings, colour_part, find_image_column, parts_of, read_record
 from colorgan.files import write_whole
 from colorgan.hub.publish import create_dataset_repo, mark_card, push_dataset, was_edited
@@ -77,7 +78,7 @@ def colour_dataset(
     settings: Settings,
     processes: Processes,
     *,
-    model: str = "unet",
+    model: str = DEFAULT_MODEL,
     image_column: str | None = None,
     splits: Sequence[str] | None = None,
     config: str | None = None,

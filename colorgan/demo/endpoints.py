@@ -6,7 +6,7 @@ from typing import Literal
 
 import gradio as gr
 
-from colorgan.demo.jobs import MAX_SATURATION, RENDER_SIZES, Jobs, Known
+from colorgan.demo.jobs import MAX_RENDER_SIZE, MAX_SATURATION, RENDER_SIZE_STEP, Jobs, Known
 from colorgan.demo.networks import title
 from colorgan.demo.samples import ALL_CLASSES, MAX_SAMPLES
 from colorgan.demo.uploads import (
@@ -18,7 +18,6 @@ from colorgan.demo.uploads import (
     user_error,
 )
 from colorgan.inference.hints import Hint
-from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.inference.tone import STRENGTH
 from colorgan.photo import PhotoError
 
@@ -58,8 +57,8 @@ def saturation_choice(**options: object) -> gr.Slider:
 
 def render_size_choice(**options: object) -> gr.Slider:
     """Return the choice of the size at which the network sees the photograph."""
-    info = "Pixels that the network sees. More pixels: bolder colours."
-    return gr.Slider(*RENDER_SIZES, RENDER_SIZE, step=16, label="Render size", info=info, **options)
+    info = "Pixels of the shorter side that the network sees. 0: the network's own size."
+    return gr.Slider(0, MAX_RENDER_SIZE, 0, step=RENDER_SIZE_STEP, label="Render size", info=info, **options)
 
 
 def sample_choice(**options: object) -> gr.Number:
@@ -108,7 +107,8 @@ def add_endpoints(jobs: Jobs) -> None:
             photo: The photograph.
             model: Name of the network.
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
-            render_size: Shorter side, in pixels, at which the network sees the photograph; a multiple of 16.
+            render_size: Shorter side, in pixels, at which the network sees the photograph: a multiple of 32, or 0 for
+                the network's own size.
             sample: 0 for the network's prediction; any other number for another plausible colouring.
             hints: Colours at places of the photograph, such as {"x": 0.31, "y": 0.62, "color": "#7a2e2e"}: fractions of
                 its width and height, and a CSS colour, of which only the chroma counts.
@@ -137,7 +137,8 @@ def add_endpoints(jobs: Jobs) -> None:
             photos: The photographs, at most 30.
             model: Name of the network.
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
-            render_size: Shorter side, in pixels, at which the network sees each photograph; a multiple of 16.
+            render_size: Shorter side, in pixels, at which the network sees each photograph: a multiple of 32, or 0 for
+                the network's own size.
             reference: A picture in colour whose tones all photographs take over.
             reference_strength: Of the reference, from 0 to 1.
         Returns:
@@ -151,7 +152,7 @@ def add_endpoints(jobs: Jobs) -> None:
             yield (None if album.archive is None else str(album.archive)), report
 
     def sample(class_name: str, seed: int, count: int) -> tuple[list, list[dict]]:
-        """Show test images of CIFAR-10 in grey, in the colours of each network, and in their true colours.
+        """Show test images of CIFAR-10 in grey, in the colours of the networks for them, and in their true colours.
 
         Args:
             class_name: One of the ten classes, such as horse, or `all classes`.
@@ -176,7 +177,8 @@ def add_endpoints(jobs: Jobs) -> None:
         Args:
             photo: The photograph.
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the networks' prediction.
-            render_size: Shorter side, in pixels, at which the networks see the photograph; a multiple of 16.
+            render_size: Shorter side, in pixels, at which the networks see the photograph: a multiple of 32, or 0 for
+                each network's own size.
             hints: Colours at places of the photograph, as for /colorize.
             reference: A picture in colour whose tones are taken over.
             reference_strength: Of the reference, from 0 to 1.

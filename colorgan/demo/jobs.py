@@ -18,13 +18,12 @@ from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint
-from colorgan.inference.inputs import RENDER_SIZE
 from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 
 MAX_SATURATION = 2
-RENDER_SIZES = (16, 128)  # smallest and largest, in pixels
+MAX_RENDER_SIZE, RENDER_SIZE_STEP = 128, 32  # pixels; every network takes multiples of 32, and 0 is its own size
 # the suffix of results by the format that the photograph was decoded as; PNG for other formats
 SUFFIXES = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp", "TIFF": "tiff"}
 BROWSER_SUFFIXES = ("png", "jpg", "webp")  # of SUFFIXES, those that every browser shows
@@ -78,7 +77,7 @@ class Jobs:
         path: str | None,
         model: str | None = None,
         saturation: float = 1.0,
-        render_size: int = RENDER_SIZE,
+        render_size: int = 0,
         sample: int = 0,
         known: Known = NOTHING,
         *,
@@ -94,10 +93,10 @@ class Jobs:
         path = _given(path)
         if not 0 <= saturation <= MAX_SATURATION:
             raise user_error(f"The saturation must be between 0 and {MAX_SATURATION}, not {saturation}.")
-        smallest, largest = RENDER_SIZES
-        if not smallest <= render_size <= largest or render_size % 16:
+        if not 0 <= render_size <= MAX_RENDER_SIZE or render_size % RENDER_SIZE_STEP:
             raise user_error(
-                f"The render size must be a multiple of 16 between {smallest} and {largest}, not {render_size}."
+                f"The render size must be a multiple of {RENDER_SIZE_STEP} up to {MAX_RENDER_SIZE}, "
+                f"or 0 for the network's own, not {render_size}."
             )
         model = model or next(iter(self.networks.colorizers))
         photo = self._read(path)
@@ -130,7 +129,7 @@ class Jobs:
         self,
         path: str | None,
         saturation: float = 1.0,
-        render_size: int = RENDER_SIZE,
+        render_size: int = 0,
         sample: int = 0,
         known: Known = NOTHING,
     ) -> list[tuple[Path, str]]:
@@ -149,7 +148,7 @@ class Jobs:
         paths: list[str],
         model: str,
         saturation: float = 1.0,
-        render_size: int = RENDER_SIZE,
+        render_size: int = 0,
         known: Known = NOTHING,
     ) -> Iterator[Album]:
         """Colourize photographs one after another.

@@ -18,7 +18,7 @@ except ImportError:
         return function
 
 
-TITLES = {"unet": "U-Net", "cgan": "cGAN", "nogan": "NoGAN"}
+TITLES = {"photo": "Photo", "photo-vivid": "Photo, vivid", "unet": "U-Net", "cgan": "cGAN", "nogan": "NoGAN"}
 
 
 def title(name: str) -> str:
@@ -27,31 +27,37 @@ def title(name: str) -> str:
 
 
 class Networks:
-    """The colorizers by name. A lock makes all queues of the demo share them, one computation at a time."""
+    """The colorizers by name. A lock makes all queues of the demo share them, one computation at a time.
+
+    `small` are those that were made for small images such as CIFAR-10's, or all if none was.
+    """
 
     def __init__(self, colorizers: dict[str, Colorizer]):
         self.colorizers = colorizers
+        small = {name: each for name, each in colorizers.items() if not each.generator.is_for_photographs} or colorizers
+        self.small = small
         self.lock = threading.Lock()
         # ZeroGPU sends the arguments to another process, which already has `colorizers`: so they are no argument here
         self._chroma_of = on_zero_gpu(lambda name, *arguments: _chroma_of(colorizers[name], *arguments))
         self._colorize_batch = on_zero_gpu(
-            lambda images: {name: colorizer.colorize_batch(images).cpu() for name, colorizer in colorizers.items()}
+            lambda images: {name: colorizer.colorize_batch(images).cpu() for name, colorizer in small.items()}
         )
 
     def chroma_of(self, photo: Photo, name: str, render_size: int, sample: int) -> Tensor:
         """Return the chroma (2, h, w), in [-1, 1] and on the CPU, that the network predicts for a photograph.
 
-        Sample 0 is the prediction itself; any other number is the random seed of another plausible colouring.
+        Sample 0 is the prediction itself; any other number is the random seed of another plausible colouring. A render
+        size of 0 is the network's own.
         """
         with self.lock:
             return self._chroma_of(name, Photo(photo.lightness), render_size, sample)  # alpha and EXIF are not needed
 
     def colorize_batch(self, images: Tensor) -> dict[str, Tensor]:
-        """Return uint8 images (N, 3, H, W) in the colours of each network, computed as in the evaluation."""
+        """Return uint8 images (N, 3, H, W) in the colours of each network in `small`, computed as in the evaluation."""
         with self.lock:
             return self._colorize_batch(images)
 
 
 def _chroma_of(colorizer: Colorizer, photo: Photo, render_size: int, sample: int) -> Tensor:
     generator = torch.Generator().manual_seed(sample) if sample else None
-    return colorizer.predict(photo, render_size=render_size, generator=generator).cpu()
+    return colorizer.predict(photo, render_size=render_size or None, generator=generator).cpu()

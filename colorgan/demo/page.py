@@ -226,7 +226,8 @@ def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
 
     gr.Markdown(
         "Test images of 32 x 32 pixels that no network was trained on: in grey (the input of the networks), in the "
-        "colours of each network, and in their true colours. PSNR, in dB, compares a picture with the true colours: "
+        "colours of each network that was made for such images, and in their true colours. PSNR, in dB, compares a "
+        "picture with the true colours: "
         "a higher number means a smaller error."
     )
     with gr.Row(elem_id="sample-controls"):
@@ -235,7 +236,7 @@ def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
         seed = accept_nearest_number(seed_choice(min_width=100))
         other_images = gr.Button("Show other images", variant="primary", min_width=100)
     error_message = gr.Markdown(visible=False, elem_classes="notice")
-    columns = len(jobs.networks.colorizers) + 2
+    columns = len(jobs.networks.small) + 2
     gallery = gr.Gallery(label="Test images", columns=columns, buttons=[], elem_id="samples", **GALLERY)
     other_images.click(lambda seed: seed + 1, seed, seed, api_visibility="private", queue=False)
     gr.on(

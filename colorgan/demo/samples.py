@@ -33,7 +33,7 @@ class Samples:
     def colorize(
         self, class_name: str = ALL_CLASSES, seed: int | None = 0, count: int = 6
     ) -> tuple[list[tuple[Image.Image, str]], list[dict]]:
-        """Colourize `count` random test images of a class with every network.
+        """Colourize `count` random test images of a class with every network for small images.
 
         Returns pictures with captions, image after image (grey, each network, truth); and a dictionary for each image
         with its class and the PSNR of each network in dB. Raises `gr.Error` for an unknown class or a wrong count.

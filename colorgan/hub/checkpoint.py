@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from colorgan import DEFAULT_MODEL
 from colorgan.hub.client import REQUIRED_FILES, CheckpointError, check_required_files, download_snapshot
 
 BUNDLED = Path(__file__).parent.parent / "pretrained"  # the checkpoints inside the package
@@ -136,9 +137,18 @@ def bundled_names() -> list[str]:
 
 
 def bundled_generators() -> list[str]:
-    """Short names of the bundled checkpoints that colourize, with `unet` first."""
+    """Short names of the bundled checkpoints that colourize, with the default one first."""
     names = [name for name in bundled_names() if read_config(BUNDLED / name)["_class_name"] == "Generator"]
-    return sorted(names, key=lambda name: (name != "unet", name))
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, not _is_for_photographs(name), name != "unet", name))
+
+
+def cifar10_generators() -> list[str]:
+    """Short names of the bundled checkpoints that were made for CIFAR-10's images, not for photographs."""
+    return [name for name in bundled_generators() if not _is_for_photographs(name)]
+
+
+def _is_for_photographs(name: str) -> bool:
+    return read_config(BUNDLED / name).get("architecture") == "photo"
 
 
 def locate(

@@ -1,8 +1,10 @@
 """Colorizer: colourize a picture at its own size, without changing its lightness."""
 
+import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -12,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from colorgan import DEFAULT_MODEL
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint, as_hints
@@ -44,7 +47,7 @@ class Colorizer:
     @classmethod
     def from_pretrained(
         cls,
-        pretrained_model_name_or_path: str | Path = "unet",
+        pretrained_model_name_or_path: str | Path = DEFAULT_MODEL,
         *,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -83,7 +86,6 @@ class Colorizer:
         image: Picture,
         *,
         render_size: int | None = None,
-        overview: bool = True,
         saturation: float = 1.0,
         max_pixels: int = MAX_PIXELS,
         hints: Hints = (),
@@ -99,7 +101,6 @@ class Colorizer:
         image: Picture,
         *,
         render_size: int | None = None,
-        overview: bool = True,
         saturation: float = 1.0,
         max_pixels: int = MAX_PIXELS,
         hints: Hints = (),
@@ -114,7 +115,6 @@ class Colorizer:
         image: Picture,
         *,
         render_size: int | None = None,
-        overview: bool = True,
         saturation: float = 1.0,
         max_pixels: int = MAX_PIXELS,
         hints: Hints = (),
@@ -125,11 +125,11 @@ class Colorizer:
     ) -> Image.Image | list[Image.Image]:
         """Colourize one picture: a path, an open file, a PIL image, or an array (H, W[, 3 or 4]) of uint8 or uint16.
 
-        Returns 8-bit RGB (RGBA if the input has alpha), upright, with the input's size and lightness. `render_size` and
-        `overview` are those of `predict`; `saturation` multiplies the chroma. With `num_samples`, returns a list of as
-        many plausible colourings, drawn with the random `seed`. `hints` and the reference are those of `predict`; the
-        pixels of the hints get their colours, times the saturation. A picture with both sides at most `render_size`
-        has the pixels of `colorize_batch`, if the network's `stride` is 1.
+        Returns 8-bit RGB (RGBA if the input has alpha), upright, with the input's size and lightness. `render_size`,
+        `hints` and the reference are those of `predict`; `saturation` multiplies the chroma. With `num_samples`,
+        returns a list of as many plausible colourings, drawn with the random `seed`. The pixels of the hints get their
+        colours, times the saturation. A network that was made for small images gives a picture with both sides at most
+        `render_size` the pixels of `colorize_batch`.
 
         Raises `colorgan.PhotoError` for a picture that cannot be read, and `colorgan.HintError` for wrong hints. Warns
         with `colorgan.PhotoWarning` about parts of a file that were not used. For 16 bits, use `read_photo`, `predict`
@@ -147,7 +147,6 @@ class Colorizer:
             chroma = self.predict(
                 photo,
                 render_size=render_size,
-                overview=overview,
                 hints=hints,
                 reference=tone,
                 reference_strength=reference_strength,
@@ -163,7 +162,6 @@ class Colorizer:
         images: Iterable[Picture],
         *,
         render_size: int | None = None,
-        overview: bool = True,
         saturation: float = 1.0,
         reference: Picture | Tone | None = None,
         reference_strength: float = STRENGTH,
@@ -181,9 +179,7 @@ class Colorizer:
             chroma = apply_tone(chroma, photo, tone, reference_strength)
             return Image.fromarray(render(photo, chroma, saturation=saturation)), photo, picture_name(source)
 
-        results = self.stream(
-            images, read_photo, finish, render_size=render_size, overview=overview, batch_size=batch_size
-        )
+        results = self.stream(images, read_photo, finish, render_size=render_size, batch_size=batch_size)
         return _pictures(results)
 
     def predict(
@@ -191,25 +187,25 @@ class Colorizer:
         photo: Photo,
         *,
         render_size: int | None = None,
-        overview: bool = True,
         hints: Hints = (),
         reference: Picture | Tone | None = None,
         reference_strength: float = STRENGTH,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Chroma (2, h, w) in [-1, 1] of one photograph, at the network's resolution; `render` enlarges it.
+        """Chroma (2, h, w) in [-1, 1] of one photograph, one colour per cell of the network; `render` enlarges it.
 
-        The network sees the photograph with its shorter side at `render_size` pixels, a multiple of 16 (default: 48),
-        and with `overview` at 16 pixels as well; the two predictions are fused. With a random `generator` (of the CPU),
-        the result is another plausible prediction: the network sees the photograph in random light, which changes
-        colours where they are uncertain.
+        The network sees the photograph with its shorter side at `render_size` pixels (default: the network's own size).
+        One that was made for small images also sees it with 16 pixels, and the two predictions are fused. With a random
+        `generator` (of the CPU), the result is another plausible prediction: the network sees the photograph in random
+        light, which changes colours where they are uncertain. Raises ValueError unless `render_size` is a multiple of
+        16, or of 32 if the network's architecture is `photo`.
 
         `hints` are colours at places of the photograph, `Hint` objects or dictionaries; give them to `render` as well,
         which makes their pixels exact and applies hints with a region. `reference` is a picture in colour, or its
         `Tone`, whose mean colours at each lightness are taken over with `reference_strength` from 0 to 1.
         """
         hints, tone = as_hints(hints), as_tone(reference)
-        inputs = on_one_core(network_inputs, photo, render_size, overview)
+        inputs = on_one_core(network_inputs, photo, self.generator, render_size)
         if generator is not None:
             light = draw_light(generator)
             inputs = [relight(lightness[None], light)[0] for lightness in inputs]
@@ -223,7 +219,9 @@ class Colorizer:
         The mean of the network's predictions for each picture and for its mirror image. A network with a `stride`
         predicts one colour per cell, so its chroma is (N, 2, H / stride, W / stride), rounded up.
         """
-        x = lightness.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
+        x = lightness.to(self.device, torch.float32)
+        x = F.pad(x, (0, -x.shape[-1] % self.generator.stride, 0, 0), mode="replicate")  # mirrored cells stay in place
+        x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             chroma = (self.generator(x) + self.generator(x.flip(-1)).flip(-1)) / 2
         return chroma.float().to(lightness.device)
@@ -245,25 +243,18 @@ class Colorizer:
         finish: Callable[[Source, Photo, Tensor], Result],
         *,
         render_size: int | None = None,
-        overview: bool = True,
         batch_size: int = 8,
     ) -> Iterator[Result | PhotoError]:
         """Yield `finish(source, photo, chroma)` for every source, in order, or the `PhotoError` that was raised for it.
 
         `read` and `finish` run on as many threads as PyTorch has cores, while the network runs. Photographs of one
         shape go through the network together, at most `batch_size` at a time. The photographs in memory have at most
-        100 megapixels together, unless a single one has more.
+        100 megapixels together, unless a single one has more. Raises ValueError for a wrong `render_size`.
         """
-
-        return stream(
-            self._run_on_photographs,
-            sources,
-            read,
-            finish,
-            render_size=render_size,
-            overview=overview,
-            batch_size=batch_size,
-        )
+        if render_size is not None:
+            self.generator.check_render_size(operator.index(render_size))
+        inputs_of = partial(network_inputs, network=self.generator, render_size=render_size)
+        return stream(inputs_of, self._run_on_photographs, sources, read, finish, batch_size=batch_size)
 
     def _run_on_photographs(self, photographs: list[list[Tensor]]) -> list[Tensor]:
         """Chroma (2, h, w) for the inputs of each photograph; inputs of one shape go through the network together."""

@@ -8,46 +8,66 @@ from torch import Tensor
 
 from colorgan.color import LIGHTNESS_SCALE
 from colorgan.inference.upsample import shrink
+from colorgan.models import Generator
 from colorgan.photo.read import Photo
 
-RENDER_SIZE = 48  # pixels of the shorter side; the best size for the bundled networks (`bench/photographs.py --sizes`)
-OVERVIEW_SIZE = (
-    16  # pixels of the shorter side of a second input, in which a network sees most of the photograph at once
-)
+# Networks that were made for images of 32x32 pixels see a photograph a second time, with a shorter side of so many
+# pixels, and so most of it at once. Together with 48 pixels, this was the best size on Kodak's photographs 1 to 12.
+OVERVIEW_SIZE = 16
 CONTRAST = 1.0  # of a faded photograph's lightness (-1 to 1) after stretching (`bench/photographs.py --faded`)
 MAX_GAIN = 3.0  # upper limit of the contrast gain, so that flat pictures are not amplified
-MAX_ASPECT = 16  # the longer side has at most this many times the render size; longer pictures are shrunk further
+MAX_ASPECT = 16  # the longer side of an input has at most this many times the render size
 # Random light of a sample, in units of lightness (-1 to 1): standard deviations of its brightness and of its shadows,
 # on a grid of 3 x 3. With these values, samples have about the same Frechet distance as the single prediction.
 EXPOSURE, SHADOWS, LIGHT_GRID = 0.1, 0.2, 3
 
 
-def network_inputs(photo: Photo, render_size: int | None = None, overview: bool = True) -> list[Tensor]:
-    """The inputs that a network sees of a photograph: lightness (1, h, w) in [-1, 1], one tensor per size.
+def network_inputs(photo: Photo, network: Generator, render_size: int | None = None) -> list[Tensor]:
+    """The inputs in which a network sees a photograph: lightness (1, h, w) in [-1, 1], one tensor per size.
 
-    The first has its shorter side at `render_size` (default: `RENDER_SIZE`); with `overview`, a second one has it at
-    `OVERVIEW_SIZE`. The contrast of faded photographs is stretched. A picture with both sides at most `render_size` is
-    the only input and is not changed, as in evaluation. Raises ValueError unless `render_size` is a multiple of 16.
+    A network for photographs has one input, with the shorter side at `render_size` (default: the network's own). Other
+    networks have a second one with the shorter side at `OVERVIEW_SIZE`; but a picture with both sides at most
+    `render_size` is their only input and is not changed, as in evaluation. The contrast of faded photographs is
+    stretched. Raises ValueError unless `render_size` is a multiple of the network's `multiple`.
     """
-    size = RENDER_SIZE if render_size is None else operator.index(render_size)  # NumPy's integers as well
-    first = network_input(photo, size)
+    size = network.render_size if render_size is None else operator.index(render_size)  # NumPy's integers as well
+    network.check_render_size(size)
+    if network.is_for_photographs:
+        return stretch_contrast([fitted_input(photo, size, network.multiple)])
+    first = shrunk_input(photo, size)
     if max(photo.size) <= size:
         return [first]
-    inputs = [first, network_input(photo, OVERVIEW_SIZE)] if overview and size > OVERVIEW_SIZE else [first]
-    return stretch_contrast(inputs)
+    return stretch_contrast([first, shrunk_input(photo, OVERVIEW_SIZE)] if size > OVERVIEW_SIZE else [first])
 
 
 @torch.inference_mode()
-def network_input(photo: Photo, render_size: int) -> Tensor:
+def fitted_input(photo: Photo, render_size: int, multiple: int) -> Tensor:
+    """Lightness (1, h, w) in [-1, 1] of a photograph at a shorter side of `render_size`, which is a multiple.
+
+    The longer side is the nearest multiple as well, so that nothing is padded and every cell of the network's output is
+    the same part of the photograph. At 64 pixels, this stretches photographs by a quarter at most, which is less than
+    in training. Smaller photographs are enlarged, which gives better colours (`bench/render_size.py --shrunk`).
+    """
+    width, height = photo.size
+    longer = min(MAX_ASPECT * render_size, render_size * max(width, height) / min(width, height))
+    longer = round(longer / multiple) * multiple
+    size = (render_size, longer) if height < width else (longer, render_size)
+    return _resize(photo, size)
+
+
+@torch.inference_mode()
+def shrunk_input(photo: Photo, render_size: int) -> Tensor:
     """Lightness (1, h, w) in [-1, 1] of a photograph, shrunk to a shorter side of `render_size` at its aspect ratio.
 
-    A smaller photograph keeps its size, because the colours of enlarged ones are worse.
+    A smaller photograph keeps its size, because the colours of enlarged ones are worse. The longer side has at most
+    `MAX_ASPECT` times the render size; longer photographs are shrunk further.
     """
-    if render_size < 16 or render_size % 16:
-        raise ValueError(f"The render size must be a multiple of 16, such as 32 or 64, not {render_size}.")
     width, height = photo.size
     scale = min(1, render_size / min(width, height), MAX_ASPECT * render_size / max(width, height))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return _resize(photo, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def _resize(photo: Photo, size: tuple[int, int]) -> Tensor:
     return shrink(torch.from_numpy(photo.lightness)[None, None], size)[0] / LIGHTNESS_SCALE - 1
 
 

@@ -11,7 +11,6 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from colorgan.inference.inputs import network_inputs
 from colorgan.parallel import one_core_threads
 from colorgan.photo.errors import PhotoError
 from colorgan.photo.read import Photo
@@ -96,20 +95,20 @@ class PixelGate:
 
 
 def stream(
+    inputs_of: Callable[[Photo], list[Tensor]],
     run: Callable[[list[list[Tensor]]], list[Tensor]],
     sources: Iterable[Source],
     read: Callable[[Source], Photo],
     finish: Callable[[Source, Photo, Tensor], Result],
     *,
-    render_size: int | None = None,
-    overview: bool = True,
     batch_size: int = 8,
 ) -> Iterator[Result | PhotoError]:
     """Yield `finish(source, photo, chroma)` for every source, in order, or the `PhotoError` that was raised for it.
 
-    `run` is the network: the chroma of several photographs, of which it takes the inputs. `read` and `finish` run on as
-    many threads each as PyTorch has cores. At most `PIXELS_IN_FLIGHT` are in memory, from before a picture is decoded
-    until its result is taken; of larger pictures, one.
+    `inputs_of` makes the network's inputs of a photograph, and `run` is the network: the chroma of several photographs,
+    of which it takes the inputs. `read` and `finish` run on as many threads each as PyTorch has cores. At most
+    `PIXELS_IN_FLIGHT` are in memory, from before a picture is decoded until its result is taken; of larger pictures,
+    one.
     """
     threads = torch.get_num_threads()
     gate = PixelGate(PIXELS_IN_FLIGHT)
@@ -129,7 +128,7 @@ def stream(
         finally:
             before_decoding.reset(hook)
         gate.admit(number, photo.lightness.size)  # for a `read` that does not decode with colorgan
-        return _Loaded(number, source, photo, network_inputs(photo, render_size, overview))
+        return _Loaded(number, source, photo, inputs_of(photo))
 
     def complete(source: Source, photo: Photo | PhotoError, chroma: Tensor | None) -> Result | PhotoError:
         if isinstance(photo, PhotoError) or chroma is None:
