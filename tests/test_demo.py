@@ -363,6 +363,15 @@ def test_all_bundled_models_are_offered_by_default_the_unet_first(monkeypatch: p
     assert bundled_generators()[0] == "unet"
 
 
+def test_the_cifar_10_tab_shows_the_networks_for_small_images(photo_dataset: Path, tmp_path: Path) -> None:
+    photo = Colorizer(Generator("photo", width=8, bins=2), "cpu")
+    demo = Jobs({"photo": photo, "unet": Colorizer.from_pretrained("unet")}, str(photo_dataset), tmp_path)
+    _, metrics = demo.samples.colorize(count=1)
+    assert list(metrics[0]["psnr"]) == ["grey", "U-Net"]
+    _, metrics = Jobs({"photo": photo}, str(photo_dataset), tmp_path).samples.colorize(count=1)
+    assert list(metrics[0]["psnr"]) == ["grey", "Photo"]
+
+
 def test_the_page_names_a_missing_model_and_no_folder_of_the_server(app: str) -> None:
     page = urllib.request.urlopen(app + "config").read().decode()
     assert "There is no checkpoint nowhere" in page

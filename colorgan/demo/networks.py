@@ -27,21 +27,22 @@ def title(name: str) -> str:
 
 
 class Networks:
-    """The colorizers by name. A lock makes all queues of the demo share them, one computation at a time.
-
-    `small` are those that were made for small images such as CIFAR-10's, or all if none was.
-    """
+    """The colorizers by name. A lock makes all queues of the demo share them, one computation at a time."""
 
     def __init__(self, colorizers: dict[str, Colorizer]):
         self.colorizers = colorizers
-        small = {name: each for name, each in colorizers.items() if not each.generator.is_for_photographs} or colorizers
-        self.small = small
         self.lock = threading.Lock()
         # ZeroGPU sends the arguments to another process, which already has `colorizers`: so they are no argument here
         self._chroma_of = on_zero_gpu(lambda name, *arguments: _chroma_of(colorizers[name], *arguments))
         self._colorize_batch = on_zero_gpu(
-            lambda images: {name: colorizer.colorize_batch(images).cpu() for name, colorizer in small.items()}
+            lambda images: {name: colorizers[name].colorize_batch(images).cpu() for name in self.for_small_images}
         )
+
+    @property
+    def for_small_images(self) -> list[str]:
+        """The names of those that were made for small images such as CIFAR-10's, or of all if none was."""
+        names = [name for name, each in self.colorizers.items() if not each.generator.is_for_photographs]
+        return names or list(self.colorizers)
 
     def chroma_of(self, photo: Photo, name: str, render_size: int, sample: int) -> Tensor:
         """Return the chroma (2, h, w), in [-1, 1] and on the CPU, that the network predicts for a photograph.
@@ -53,7 +54,7 @@ class Networks:
             return self._chroma_of(name, Photo(photo.lightness), render_size, sample)  # alpha and EXIF are not needed
 
     def colorize_batch(self, images: Tensor) -> dict[str, Tensor]:
-        """Return uint8 images (N, 3, H, W) in the colours of each network in `small`, computed as in the evaluation."""
+        """Return uint8 images (N, 3, H, W) in the colours of each network for them, computed as in the evaluation."""
         with self.lock:
             return self._colorize_batch(images)
 

@@ -236,7 +236,7 @@ def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:
         seed = accept_nearest_number(seed_choice(min_width=100))
         other_images = gr.Button("Show other images", variant="primary", min_width=100)
     error_message = gr.Markdown(visible=False, elem_classes="notice")
-    columns = len(jobs.networks.small) + 2
+    columns = len(jobs.networks.for_small_images) + 2
     gallery = gr.Gallery(label="Test images", columns=columns, buttons=[], elem_id="samples", **GALLERY)
     other_images.click(lambda seed: seed + 1, seed, seed, api_visibility="private", queue=False)
     gr.on(
