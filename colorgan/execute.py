@@ -68,7 +68,7 @@ def colorize_files(
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
     one. All results get the `hints` and take over the tones of the picture `reference`. PNG and TIFF keep 16 bits. A
     progress bar is shown if there are several jobs and standard error is a terminal. Raises `CheckpointError` if the
-    model cannot be loaded, `RenderSizeError` for a wrong `render_size`, and `PhotoError` if the reference cannot be used.
+    model cannot be loaded, `RenderSizeError` for a wrong render size, and `PhotoError` if the reference cannot be used.
     """
     if not jobs:
         return Report()
