@@ -88,6 +88,7 @@ def _parser() -> Parser:
     )
     output.add_argument("--format", help="png, jpg, webp or tiff (default: the suffix of --output, or png)")
     output.add_argument("--compare", action="store_true", help="write grey and coloured side by side")
+    output.add_argument("--no-metadata", action="store_true", help="write no captions, neither its own nor colorgan's")
     add_existing_options(output)
     add_colour_options(parser)
     add_hint_options(parser)
@@ -143,6 +144,7 @@ def _colorize(arguments: list[str]) -> int:
             render_size=options.render_size,
             batch_size=options.batch_size,
             max_pixels=options.max_pixels,
+            keep_metadata=not options.no_metadata,
             skip_coloured=options.skip_coloured,
             show_progress=processes.is_main,
         )

@@ -19,6 +19,7 @@ from colorgan.inference.hints import Hint
 from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.provenance import with_provenance, without_metadata
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.plan import Job
 
@@ -59,6 +60,7 @@ def colorize_files(
     render_size: int | None = None,
     batch_size: int = 8,
     max_pixels: int = MAX_PIXELS,
+    keep_metadata: bool = True,
     skip_coloured: bool = False,
     show_progress: bool = True,
 ) -> Report:
@@ -66,9 +68,10 @@ def colorize_files(
 
     Photographs in colour are named on standard error, or skipped with `skip_coloured`. `file_format` is the format on
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
-    one. All results get the `hints` and take over the tones of the picture `reference`. PNG and TIFF keep 16 bits. A
-    progress bar is shown if there are several jobs and standard error is a terminal. Raises `CheckpointError` if the
-    model cannot be loaded, `RenderSizeError` for a wrong render size, and `PhotoError` if the reference cannot be used.
+    one. All results get the `hints` and take over the tones of the picture `reference`. PNG and TIFF keep 16 bits.
+    Without `keep_metadata`, no captions are written. A progress bar is shown if there are several jobs and standard
+    error is a terminal. Raises `CheckpointError` if the model cannot be loaded, `RenderSizeError` for a wrong render
+    size, and `PhotoError` if the reference cannot be used.
     """
     if not jobs:
         return Report()
@@ -88,6 +91,7 @@ def colorize_files(
         return photo
 
     def write(job: Job, photo: Photo, chroma: Tensor) -> None:
+        photo = with_provenance(photo, model, len(hints)) if keep_metadata else without_metadata(photo)
         kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
         bits = photo.bits if holds_16_bits(kind) else 8
         chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints)

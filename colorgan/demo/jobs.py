@@ -21,6 +21,7 @@ from colorgan.inference.hints import Hint
 from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.provenance import with_provenance
 
 MAX_SATURATION = 2
 MAX_RENDER_SIZE, RENDER_SIZE_STEP = 128, 32  # pixels; every network takes multiples of 32, and 0 is its own size
@@ -113,7 +114,7 @@ class Jobs:
         bits = photo.bits if holds_16_bits(kind) else 8
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=known.hints)
         folder.mkdir(parents=True, exist_ok=True)
-        write_photo(result, pixels, photo)
+        write_photo(result, pixels, with_provenance(photo, model, len(known.hints)) if saturation else photo)
         return result
 
     def grey(self, path: str | None) -> Path:

@@ -39,14 +39,14 @@ def correct_chroma(chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tenso
     height, width = lightness.shape
     h, w = chroma.shape[-2:]
     grid = shrink(lightness[None, None], (h, w)).flatten().to(chroma.device)
-    sides = torch.tensor([height, width]) / min(height, width)  # in units of the shorter one
-    centres = torch.cartesian_prod((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w) * sides
-    places = torch.tensor([[hint.y, hint.x] for hint in hints]) * sides
-    seen = torch.tensor([_lightness_around(hint, lightness) for hint in hints])
-    wanted = torch.tensor([hint.ab for hint in hints]) / CHROMA_SCALE
-    cells = torch.tensor([row * w + column for row, column in (hint.pixel(h, w) for hint in hints)])
-    missing = wanted - chroma.flatten(1).T.cpu()[cells]
-    noise = NOISE * torch.eye(len(hints))
+    sides = _numbers([height, width]) / min(height, width)  # in units of the shorter one
+    centres = torch.cartesian_prod((_count(h) + 0.5) / h, (_count(w) + 0.5) / w) * sides
+    places = _numbers([[hint.y, hint.x] for hint in hints]) * sides
+    seen = _numbers([_lightness_around(hint, lightness) for hint in hints])
+    wanted = _numbers([hint.ab for hint in hints]) / CHROMA_SCALE
+    cells = torch.tensor([row * w + column for row, column in (hint.pixel(h, w) for hint in hints)], device="cpu")
+    missing = wanted - chroma.flatten(1).T.cpu().float()[cells]
+    noise = NOISE * torch.eye(len(hints), dtype=torch.float32, device="cpu")
     strength = torch.linalg.solve(_covariance(places, seen, places, seen) + noise, missing)
     correction = _covariance(centres, grid.cpu(), places, seen) @ strength
     return (chroma + correction.T.reshape(2, h, w).to(chroma)).clamp(-1, 1)
@@ -86,10 +86,10 @@ def add_hints(
         spread.fit(result, factor, NOISE)
         result.corrections.append(spread)
     short = min(lightness.shape)
-    pixels = torch.tensor([hint.pixel(*lightness.shape) for hint in hints], dtype=torch.float32)
+    pixels = _numbers([hint.pixel(*lightness.shape) for hint in hints])
     apart = torch.cdist(pixels, pixels).fill_diagonal_(torch.inf).amin(1)
     # half the distance to the next hint: then the system of equations is dominated by its diagonal
-    sigma = torch.tensor([max(hint.radius * short, cell, 1.0) for hint in hints]).minimum(apart / 2)
+    sigma = _numbers([max(hint.radius * short, cell, 1.0) for hint in hints]).minimum(apart / 2)
     masks = [_mask(hint.region, hints, lightness) if hint.region else None for hint in hints]
     exact = _Correction(lightness, hints, sigma, EDGE, 0.0, masks)
     exact.fit(result, factor, 0.0)
@@ -111,10 +111,10 @@ class _Correction:
     ):
         self.pixels = [hint.pixel(*lightness.shape) for hint in hints]
         self.lightness = [lightness[pixel].item() for pixel in self.pixels]
-        self.picture, self.wanted = lightness, torch.tensor([hint.ab for hint in hints])
-        self.sigma = torch.as_tensor(sigma, dtype=torch.float32).expand(len(hints)).tolist()
+        self.picture, self.wanted = lightness, _numbers([hint.ab for hint in hints])
+        self.sigma = sigma.tolist() if isinstance(sigma, Tensor) else [sigma] * len(hints)
         self.alike, self.everywhere, self.masks = alike, everywhere, masks
-        self.strength = torch.eye(len(hints))  # until `fit`
+        self.strength = torch.zeros_like(self.wanted)  # until `fit`
 
     def fit(self, before: HintedChroma, factor: float, noise: float) -> None:
         """Choose the strengths so that the hints' pixels get their colours, but for the noise."""
@@ -122,14 +122,16 @@ class _Correction:
             wanted * factor - before.rows(self.picture[row : row + 1], row)[:, 0, column]
             for (row, column), wanted in zip(self.pixels, self.wanted, strict=True)
         ]
-        places, seen = torch.tensor(self.pixels, dtype=torch.float32), torch.tensor(self.lightness)
-        exponent = torch.cdist(places, places).square_() * (-0.5 / torch.tensor(self.sigma) ** 2)
+        places, seen = _numbers(self.pixels), _numbers(self.lightness)
+        exponent = torch.cdist(places, places).square_() * (-0.5 / _numbers(self.sigma) ** 2)
         exponent += (seen[:, None] - seen).square_() * (-0.5 / self.alike**2)
         kernel = self.everywhere + (1 - self.everywhere) * exponent.exp_()
         for j, mask in enumerate(self.masks):
             if mask is not None:
                 kernel[:, j] *= torch.stack([mask[pixel] for pixel in self.pixels])
-        self.strength = torch.linalg.solve(kernel + noise * torch.eye(len(kernel)), torch.stack(missing))
+        self.strength = torch.linalg.solve(
+            kernel + noise * torch.eye(len(kernel), dtype=torch.float32, device="cpu"), torch.stack(missing)
+        )
 
     def add_to(self, ab: Tensor, lightness: Tensor, top: int) -> None:
         """Add the correction to ab (2, n, W) of the rows from `top` on, with this lightness (n, W)."""
@@ -145,8 +147,8 @@ class _Correction:
         """The kernel of hint `i` in rows from `top` on, with this lightness (n, W), and columns of them."""
         (row, column), scale = self.pixels[i], -0.5 / self.sigma[i] ** 2
         lightness = lightness[:, columns]
-        y = (torch.arange(len(lightness)) + (top - row)) ** 2 * scale
-        x = (torch.arange(lightness.shape[1]) + ((columns.start or 0) - column)) ** 2 * scale
+        y = (_count(len(lightness)) + (top - row)) ** 2 * scale
+        x = (_count(lightness.shape[1]) + (columns.start - column)) ** 2 * scale
         exponent = (lightness - self.lightness[i]).square_().mul_(-0.5 / self.alike**2).add_(y[:, None]).add_(x)
         kernel = exponent.exp_().mul_(1 - self.everywhere).add_(self.everywhere)
         mask = self.masks[i]
@@ -179,3 +181,12 @@ def _mask(region: tuple[tuple[float, float], ...], hints: Sequence[Hint], lightn
         if hint.region == region:
             inside[hint.pixel(*lightness.shape)] = True
     return inside
+
+
+def _numbers(values: Sequence) -> Tensor:
+    """Numbers as float32 on the CPU, whatever the defaults of PyTorch are."""
+    return torch.tensor(values, dtype=torch.float32, device="cpu")
+
+
+def _count(end: int) -> Tensor:
+    return torch.arange(end, dtype=torch.float32, device="cpu")

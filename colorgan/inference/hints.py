@@ -49,6 +49,8 @@ class Hint:
             raise HintError(
                 f"The radius of a hint is a fraction of the shorter side, from 0 to 1, not {self.radius!r}."
             )
+        for name in ("x", "y", "radius"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # of NumPy's numbers as well
         _rgb(self.color)
         if self.region is not None:
             object.__setattr__(self, "region", _polygon(self.region, (self.x, self.y)))

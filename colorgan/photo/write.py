@@ -172,6 +172,7 @@ def _encode_tiff(
             compressionargs={"level": 1},  # the default, 6, takes twice the time for 2 % fewer bytes
             predictor=True,
             metadata=None,
+            software=False,  # the name of tifffile; that of the photograph or of colorgan is in `extra`
             extratags=extra,
             resolution=dpi,
             resolutionunit="INCH" if dpi else None,

@@ -20,8 +20,10 @@ XMP = "{http://ns.adobe.com/xap/1.0/}"
 TIFF = "{http://ns.adobe.com/tiff/1.0/}"
 EXIF = "{http://ns.adobe.com/exif/1.0/}"
 EXIF_EX = "{http://cipa.jp/exif/1.0/}"
+IPTC_EXTENSION = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
 EXTENDED = "{http://ns.adobe.com/xmp/note/}HasExtendedXMP"  # the name of a JPEG's extended XMP, in its first segment
+PREFIXES = {"rdf": RDF, "xmp": XMP, "Iptc4xmpExt": IPTC_EXTENSION}  # of XMP that colorgan begins
 XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"  # its prefix is always xml
 
 # namespaces whose properties describe other pictures in the file, or how an editor shows the pixels of the source
@@ -80,7 +82,7 @@ OUTDATED_PROPERTIES = {
 REGIONS = {
     "{http://www.metadataworkinggroup.com/schemas/regions/}Regions",
     "{http://ns.microsoft.com/photo/1.2/}RegionInfo",
-    "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}ImageRegion",
+    IPTC_EXTENSION + "ImageRegion",
 }
 
 
@@ -109,6 +111,30 @@ def clean_xmp(packet: bytes, extension: bytes = b"", *, turned: bool = False) ->
         if not len(description) and not _properties(description):
             rdf.remove(description)
     return _packet(rdf, prefixes) if len(rdf) else b"", lost_regions
+
+
+def property_of(xmp: bytes, name: str) -> str | None:
+    """The text of a property of XMP of `clean_xmp`, which may be empty; None if it has no such text."""
+    for description in _parse(xmp)[0] if xmp else ():
+        text = description.attrib.get(name) or description.findtext(name)
+        if text:
+            return text
+    return None
+
+
+def set_properties(xmp: bytes, properties: dict[str, str]) -> bytes:
+    """XMP of `clean_xmp`, which may be empty, with texts in place of these properties."""
+    rdf, prefixes = _parse(xmp) if xmp else (Element(RDF + "RDF"), {})
+    for prefix, name in PREFIXES.items():
+        if name[1:-1] not in prefixes and prefix not in prefixes.values():
+            prefixes[name[1:-1]] = prefix
+    for description in rdf:
+        for name in properties:
+            description.attrib.pop(name, None)
+            for child in description.findall(name):
+                description.remove(child)
+    rdf.append(Element(RDF + "Description", {RDF + "about": "", **properties}))
+    return _packet(rdf, prefixes)
 
 
 def extension_name(packet: bytes) -> str | None:
