@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from colorgan.film.errors import FilmError
     from colorgan.hub.client import CheckpointError
     from colorgan.inference.colorizer import Colorizer
     from colorgan.inference.hints import Hint, HintError, read_hints
@@ -19,6 +20,7 @@ DEFAULT_MODEL = "unet"  # the bundled checkpoint that colourizes photographs unl
 __all__ = [
     "CheckpointError",
     "Colorizer",
+    "FilmError",
     "Generator",
     "Hint",
     "HintError",
@@ -37,6 +39,7 @@ __all__ = [
 _MODULES = {
     "CheckpointError": "colorgan.hub.client",
     "Colorizer": "colorgan.inference.colorizer",
+    "FilmError": "colorgan.film.errors",
     "Generator": "colorgan.models",
     "Hint": "colorgan.inference.hints",
     "HintError": "colorgan.inference.hints",

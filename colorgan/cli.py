@@ -18,9 +18,11 @@ from colorgan.options import (
     Parser,
     add_colour_options,
     add_existing_options,
+    add_film_options,
     add_hint_options,
     add_running_options,
     check_device,
+    check_film_part,
     check_numbers,
     fail,
     given_hints,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   colorgan photo.jpg                         write photo.colorized.png into the same folder
   colorgan *.jpg album/ --output coloured/   files and whole folders, into another folder
+  colorgan film.mpg                          write film.colorized.mp4, with its sound
   colorgan album/ --skip-existing            continue an interrupted run
   colorgan photo.jpg --compare               grey and coloured side by side
   colorgan photo.jpg --hint 0.3,0.6=#7a2e2e  this colour at 30 % of the width and 60 % of the height
@@ -73,7 +76,7 @@ def _parser() -> Parser:
     parser = Parser(
         "colorgan",
         usage="colorgan INPUT [INPUT ...] [options]",
-        description="Colourize photographs at their own size. Their lightness does not change.",
+        description="Colourize photographs and films at their own size. Their lightness does not change.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,6 +95,7 @@ def _parser() -> Parser:
     add_existing_options(output)
     add_colour_options(parser)
     add_hint_options(parser)
+    add_film_options(parser)
     add_running_options(parser)
     return parser
 
@@ -102,6 +106,7 @@ def _colorize(arguments: list[str]) -> int:
     parse = parser.parse_args if "--" in arguments else parser.parse_intermixed_args
     options = parse(arguments)
     check_numbers(parser, options)
+    check_film_part(parser, options)
 
     from colorgan.folders import describe_left_out
     from colorgan.plan import plan
@@ -117,7 +122,7 @@ def _colorize(arguments: list[str]) -> int:
         parser.error(" ".join([f"There are no pictures in {', '.join(options.inputs)}.", *left_out]))
 
     from colorgan import CheckpointError, PhotoError
-    from colorgan.execute import colorize_files
+    from colorgan.execute import FilmOptions, colorize_files
     from colorgan.models import RenderSizeError
     from colorgan.processes import join_processes
 
@@ -146,6 +151,7 @@ def _colorize(arguments: list[str]) -> int:
             max_pixels=options.max_pixels,
             keep_metadata=not options.no_metadata,
             skip_coloured=options.skip_coloured,
+            film_options=FilmOptions(options.start, options.end, options.video_preset),
             show_progress=processes.is_main,
         )
     except (CheckpointError, PhotoError, RenderSizeError) as error:  # PhotoError: of the reference

@@ -13,6 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from colorgan import DEFAULT_MODEL
+from colorgan.film.command import FilmOptions, colorize_film
+from colorgan.film.errors import FilmError
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint
@@ -62,9 +64,10 @@ def colorize_files(
     max_pixels: int = MAX_PIXELS,
     keep_metadata: bool = True,
     skip_coloured: bool = False,
+    film_options: FilmOptions | None = None,
     show_progress: bool = True,
 ) -> Report:
-    """Colourize every job, and report those that failed.
+    """Colourize every job, films after the pictures, and report those that failed.
 
     Photographs in colour are named on standard error, or skipped with `skip_coloured`. `file_format` is the format on
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
@@ -108,14 +111,24 @@ def colorize_files(
         for note in notes:
             tqdm.write(f"{job.source}: {note}", file=sys.stderr)
 
-    results = colorizer.stream(jobs, read, write, render_size=render_size, batch_size=batch_size)
-    bar = tqdm(results, total=len(jobs), unit="picture", disable=None if show_progress and len(jobs) > 1 else True)
+    pictures, films = [job for job in jobs if not job.is_film], [job for job in jobs if job.is_film]
+    results = colorizer.stream(pictures, read, write, render_size=render_size, batch_size=batch_size)
+    bar = tqdm(results, total=len(pictures), unit="picture", disable=None if show_progress and len(jobs) > 1 else True)
     report = Report()
     for result in bar:
         if isinstance(result, _SkippedError):
             report.coloured += 1
         elif isinstance(result, PhotoError):
             report.errors.append(str(result))
+    options = film_options or FilmOptions()
+    for job in films:
+        if compare or hints or reference is not None:
+            print(f"{job.source}: --compare, --hint and --reference are not used for films.", file=sys.stderr)
+        try:
+            _make_folder(Path(job.target).parent)
+            colorize_film(colorizer, job, options, saturation, render_size, skip_coloured, show_progress=show_progress)
+        except (FilmError, PhotoError) as error:
+            report.errors.append(str(error))
     return report
 
 

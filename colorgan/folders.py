@@ -1,4 +1,4 @@
-"""Find the pictures in a folder, and count the files of other kinds."""
+"""Find the pictures and films in a folder, and count the files of other kinds."""
 
 import os
 from collections import Counter
@@ -12,6 +12,10 @@ MARK = ".colorized"  # between the name of a result and its suffix
 RAW_SUFFIXES = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25", ".kdc", ".mef", ".mos"),
     *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+)
+FILM_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov"),
+    *(".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
 )
 OTHER_SUFFIXES = (".avif", ".avifs", ".dib", ".j2k", ".jp2", ".jxl", ".mpo", ".pcx", ".sgi", ".tga", ".webp")
 FIRST_BYTES = (
@@ -42,8 +46,14 @@ def begins_like_a_picture(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in BRANDS
 
 
+def is_film(path: str | Path) -> bool:
+    """Return whether a file is a film, by its suffix. A `.ts` file is one if it begins as films do: many are texts."""
+    suffix = Path(path).suffix.lower()
+    return suffix in FILM_SUFFIXES and (suffix != ".ts" or _first_bytes(Path(path))[:1] == b"G")
+
+
 def pictures_in(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
-    """Yield the pictures in a folder and its subfolders, sorted, without hidden files and results of this program.
+    """Yield pictures and films in a folder and its subfolders, sorted, without hidden files and this program's results.
 
     A file with the suffix of a picture is one, even if it cannot be read; a file with any other suffix, or none, is one
     if its first bytes say so. All other files are counted in `left_out`, by their suffix in lower case. Links to
@@ -52,9 +62,9 @@ def pictures_in(folder: Path, left_out: Counter[str]) -> Iterator[Path]:
     suffixes = picture_suffixes()
     for path in sorted(_files_below(folder)):
         suffix = path.suffix.lower()
-        if path.stem.endswith(MARK) and suffix in suffixes:
+        if path.stem.endswith(MARK) and suffix in suffixes.union(FILM_SUFFIXES):
             continue
-        if suffix in suffixes or begins_like_a_picture(_first_bytes(path)):
+        if suffix in suffixes or is_film(path) or begins_like_a_picture(_first_bytes(path)):
             yield path
         else:
             left_out[suffix] += 1

@@ -1,12 +1,15 @@
 """Options and messages that several commands share."""
 
 import argparse
+import math
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from colorgan import DEFAULT_MODEL
+from colorgan.film import PRESETS
 from colorgan.processes import is_main_process, let_main_process_speak
 
 if TYPE_CHECKING:
@@ -60,6 +63,33 @@ def add_hint_options(parser: argparse.ArgumentParser) -> None:
     known.add_argument("--reference-strength", type=float, default=0.7, help="of these tones, 0 to 1 (default: 0.7)")
 
 
+def add_film_options(parser: argparse.ArgumentParser) -> None:
+    film = parser.add_argument_group("films")
+    film.add_argument("--start", type=film_time, metavar="TIME", help="where to begin: seconds, MM:SS or HH:MM:SS")
+    film.add_argument("--end", type=film_time, metavar="TIME", help="where to end")
+    film.add_argument(
+        "--video-preset",
+        choices=PRESETS,
+        default="veryfast",
+        metavar="PRESET",
+        help="speed of x264, from ultrafast to veryslow; slower ones make smaller files (default: veryfast)",
+    )
+
+
+def film_time(text: str) -> float:
+    """Seconds of a time such as 90, 1:30 or 0:01:30.5."""
+    parts = text.split(":")
+    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(r"\d+", part) for part in parts[:-1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write seconds, MM:SS or HH:MM:SS")
+    try:
+        seconds = float(parts[-1])
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write seconds, MM:SS or HH:MM:SS")
+    return seconds + sum(60 * 60**i * int(part) for i, part in enumerate(reversed(parts[:-1])))
+
+
 def given_hints(parser: argparse.ArgumentParser, options: argparse.Namespace, pictures: int) -> "list[Hint]":
     """The hints of `add_hint_options`, which are for one picture."""
     if not 0 <= options.reference_strength <= 1:
@@ -97,6 +127,11 @@ def check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error(f"--batch-size must be at least 1, not {options.batch_size}.")
     if options.max_pixels < 1:
         parser.error(f"--max-pixels must be at least 1, not {options.max_pixels}.")
+
+
+def check_film_part(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.end is not None and options.end <= (options.start or 0):
+        parser.error(f"--end must be after --start, not at {options.end:g} s.")
 
 
 def check_device(parser: argparse.ArgumentParser, device: str | None) -> None:

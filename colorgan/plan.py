@@ -1,4 +1,4 @@
-"""Decide which pictures a command line means, and where each result is written."""
+"""Decide which pictures and films a command line means, and where each result is written."""
 
 import glob
 import hashlib
@@ -9,16 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from colorgan.folders import MARK, picture_suffixes, pictures_in
+from colorgan.film import FORMATS as FILM_FORMATS
+from colorgan.folders import FILM_SUFFIXES, MARK, is_film, picture_suffixes, pictures_in
 from colorgan.photo import FORMATS
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to colourize, by the paths of its source and result; `-` is standard input or output."""
+    """One picture or film to colourize, by the paths of its source and result; `-` is standard input or output."""
 
     source: str
     target: str
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is a film, not a picture."""
+        return is_film(self.source)
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,9 @@ def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str
     An input is a file, a folder (all pictures in it and its subfolders), a glob, or `-` for standard input. Results of
     this program that lie in a folder, or whose source is another input, are left out. `output` is a folder, in which
     the subfolders of the inputs are repeated; or the file of a single result; or `-` for standard output; or None for
-    the folder of each source. A result is named NAME.colorized.FORMAT after its source. Sources with the same name, or
-    with names that differ in case only, get different results: the suffix or the folder of the source is added to the
-    name, or a hash of its path.
+    the folder of each source. A result is named NAME.colorized.FORMAT after its source; films become MP4. Sources with
+    the same name, or with names that differ in case only, get different results: the suffix or the folder of the source
+    is added to the name, or a hash of its path.
 
     Raises ValueError for an input that does not exist, and for an output that cannot hold the results.
     """
@@ -50,6 +56,7 @@ def plan(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str
     originals = {path for source in found for path in (source, source.with_suffix(""))}
     sources = [pair for location, pair in found.items() if _original(location) not in originals]
     if output and _is_file(output, len(sources)):
+        _check_kind(output, sources[0][0] if sources else None)
         return Plan([Job(str(source), output) for source, _ in sources], left_out)
     targets = _unique_targets(sources, output, file_format)
     jobs = [
@@ -66,7 +73,8 @@ def _unique_targets(sources: list[tuple[Path, Path]], output: str | None, file_f
         targets = {}
         for source, subfolder in sources:
             folder = source.parent if output is None else Path(output) / subfolder
-            targets[source] = folder / f"{names[source][0]}{MARK}.{file_format}"
+            suffix = "mp4" if is_film(source) else file_format
+            targets[source] = folder / f"{names[source][0]}{MARK}.{suffix}"
         # two folders whose names differ in case only are made by colorgan only below --output
         keys = {source: (_folded(t.parent, output is not None), _folded(t.name)) for source, t in targets.items()}
         count = Counter(keys.values())
@@ -114,20 +122,33 @@ def _is_file(output: str, count: int) -> bool:
     suffix = Path(output).suffix[1:].lower()
     if output.endswith(os.sep) or os.path.isdir(output):
         return False
-    if output != "-" and suffix not in FORMATS:
+    if output != "-" and suffix not in FORMATS and suffix not in FILM_FORMATS:
         if os.path.exists(output):
             raise ValueError(
                 f"--output {output} is an existing file that is not a picture: give a folder, or a name that ends in "
                 f".{', .'.join(FORMATS)}."
             )
-        if f".{suffix}" in picture_suffixes():
+        if f".{suffix}" in picture_suffixes().union(FILM_SUFFIXES):
+            formats = FILM_FORMATS if f".{suffix}" in FILM_SUFFIXES else FORMATS
             raise ValueError(
-                f"colorgan does not write {suffix}: choose a name for --output that ends in .{', .'.join(FORMATS)}."
+                f"colorgan does not write {suffix}: choose a name for --output that ends in .{', .'.join(formats)}."
             )
         return False
     if count > 1:
         raise ValueError(f"--output {output} is one file, but there are {count} pictures: give a folder.")
     return True
+
+
+def _check_kind(output: str, source: Path | None) -> None:
+    """Raise ValueError if a film would be written as a picture, or a picture as a film."""
+    if source is None:
+        return
+    formats = [*FILM_FORMATS] if is_film(source) else [*FORMATS, ""]
+    if (output == "-" and is_film(source)) or (output != "-" and Path(output).suffix[1:].lower() not in formats):
+        kind = "film" if is_film(source) else "picture"
+        raise ValueError(
+            f"{source.name} is a {kind}: choose a name for --output that ends in .{', .'.join(filter(None, formats))}."
+        )
 
 
 def _expand(name: str, left_out: Counter[str]) -> Iterator[tuple[Path, Path]]:

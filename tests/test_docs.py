@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from films import pan, write_film
 from PIL import Image
 from skimage import data
 
@@ -67,11 +68,12 @@ def pages_with(find: Callable[[Path], list[str]]) -> list:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The files that the examples name: photo.jpg, grey.jpg, scan.tif of 16 bits, and an album of one picture."""
+    """The files that the examples name: photo.jpg, grey.jpg, scan.tif, film.mpg of 2 s, and an album of one picture."""
     grey = Image.fromarray(data.coffee()).convert("L")
     for name in ("photo.jpg", "grey.jpg"):
         grey.save(tmp_path / name)
     tifffile.imwrite(tmp_path / "scan.tif", np.asarray(grey).astype(np.uint16) * 257)
+    write_film(tmp_path / "film.mpg", pan(50), codec="mpeg2video", sound="mp2")
     (tmp_path / "album").mkdir()
     grey.save(tmp_path / "album" / "cup.png")
     return tmp_path

@@ -24,7 +24,7 @@ from colorgan import cli
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}  # of modules with another name
-EXTRAS = ("gradio", "starlette", "datasets", "skimage", "accelerate", "tensorboard", "trackio", "pillow_heif")
+EXTRAS = ("gradio", "starlette", "datasets", "skimage", "accelerate", "tensorboard", "trackio", "pillow_heif", "av")
 FORBID = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS})); "  # an import of them raises ImportError
 
 
@@ -61,7 +61,7 @@ def imported(path: Path, *, anywhere: bool = True) -> set[str]:
     return {DISTRIBUTIONS.get(name, name).replace("-", "_") for name in names - local}
 
 
-PARTS = ("demo", "training", "evaluation", "dataset")
+PARTS = ("demo", "film", "training", "evaluation", "dataset")
 CORE = [path for path in ROOT.glob("colorgan/**/*.py") if path.relative_to(ROOT / "colorgan").parts[0] not in PARTS]
 
 
@@ -77,6 +77,7 @@ def test_the_core_imports_what_it_declares_and_extras_only_when_they_are_used() 
     [
         ("app", ["app.py", "colorgan/demo/*.py"]),
         ("train", ["train/*.py", "colorgan/training/*.py", "colorgan/evaluation/*.py", "colorgan/dataset/*.py"]),
+        ("video", ["colorgan/film/*.py"]),
         ("bench", ["bench/*.py"]),
         ("test", ["tests/*.py", "space/*.py", "setup.py"]),
     ],

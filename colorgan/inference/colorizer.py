@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from colorgan import DEFAULT_MODEL
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
+from colorgan.film.errors import require_pyav
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint, as_hints
 from colorgan.inference.inputs import draw_light, network_inputs, relight
@@ -27,6 +28,10 @@ from colorgan.models import Generator
 from colorgan.parallel import on_one_core
 from colorgan.photo.errors import PhotoError, PhotoWarning
 from colorgan.photo.read import MAX_PIXELS, Photo, Picture, picture_name, read_photo
+
+if TYPE_CHECKING:
+    from colorgan.film.convert import Progress
+    from colorgan.film.read import Frame
 
 # Precision of the network's arithmetic; float32 on other devices. The errors of bfloat16 are about ten times as large.
 PRECISION = {"cuda": torch.float16}
@@ -182,6 +187,59 @@ class Colorizer:
         results = self.stream(images, read_photo, finish, render_size=render_size, batch_size=batch_size)
         return _pictures(results)
 
+    def colorize_video(
+        self,
+        source: str | Path,
+        target: str | Path,
+        *,
+        render_size: int | None = None,
+        saturation: float = 1.0,
+        start: float | None = None,
+        end: float | None = None,
+        preset: str = "veryfast",
+        on_progress: "Callable[[Progress], None] | None" = None,
+    ) -> list[str]:
+        """Colourize a film, with steady colours and its sound: see `colorgan.film.convert.colorize_video`.
+
+        Needs the extra `[video]`. Returns sentences about what had to be changed or left out. Raises `FilmError`.
+        """
+        require_pyav(Path(source).name)
+        from colorgan.film.convert import colorize_video
+
+        return colorize_video(
+            self,
+            source,
+            target,
+            render_size=render_size,
+            saturation=saturation,
+            start=start,
+            end=end,
+            preset=preset,
+            on_progress=on_progress,
+        )
+
+    def colorize_frames(
+        self,
+        source: str | Path,
+        *,
+        render_size: int | None = None,
+        saturation: float = 1.0,
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> "Iterator[Frame]":
+        """Yield the frames of a film from `start` up to `end`, in seconds, in steady colours, in bounded memory.
+
+        `frame.time` is the time in seconds, and `frame.to_rgb()` the picture, (H, W, 3) uint8. Needs the extra
+        `[video]`. Raises `FilmError`.
+        """
+        require_pyav(Path(source).name)
+        from colorgan.film.frames import coloured_frames
+        from colorgan.film.read import open_film
+
+        return coloured_frames(
+            self, open_film(source), render_size=render_size, saturation=saturation, start=start, end=end
+        )
+
     def predict(
         self,
         photo: Photo,
@@ -209,7 +267,7 @@ class Colorizer:
         if generator is not None:
             light = draw_light(generator)
             inputs = [relight(lightness[None], light)[0] for lightness in inputs]
-        chroma = apply_tone(self._run_on_photographs([inputs])[0], photo, tone, reference_strength)
+        chroma = apply_tone(self.predict_inputs([inputs])[0], photo, tone, reference_strength)
         return correct_chroma(chroma, photo, hints).clone()  # unlike the original, the clone can be changed in place
 
     @torch.inference_mode()
@@ -254,10 +312,10 @@ class Colorizer:
         if render_size is not None:
             self.generator.check_render_size(operator.index(render_size))
         inputs_of = partial(network_inputs, network=self.generator, render_size=render_size)
-        return stream(inputs_of, self._run_on_photographs, sources, read, finish, batch_size=batch_size)
+        return stream(inputs_of, self.predict_inputs, sources, read, finish, batch_size=batch_size)
 
-    def _run_on_photographs(self, photographs: list[list[Tensor]]) -> list[Tensor]:
-        """Chroma (2, h, w) for the inputs of each photograph; inputs of one shape go through the network together."""
+    def predict_inputs(self, photographs: list[list[Tensor]]) -> list[Tensor]:
+        """Chroma (2, h, w) for the `network_inputs` of each photograph; those of one shape go through it together."""
         by_shape: dict[torch.Size, list[tuple[int, int]]] = {}
         for i, inputs in enumerate(photographs):
             for j, lightness in enumerate(inputs):

@@ -1,0 +1,92 @@
+"""The frames of a film in colour: decoding, network, filter in time and colours overlap, and memory is bounded."""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from colorgan.film.colour import Colours
+from colorgan.film.read import Film, Frame, read_frames
+from colorgan.film.steady import BLOCK, SEARCH_SIDE, Steadier
+from colorgan.inference.inputs import network_inputs
+from colorgan.inference.upsample import shrink
+from colorgan.parallel import on_one_core, one_core_threads
+from colorgan.photo.read import Photo
+
+if TYPE_CHECKING:
+    from colorgan.inference.colorizer import Colorizer
+
+
+def coloured_frames(
+    colorizer: "Colorizer",
+    film: Film,
+    *,
+    render_size: int | None = None,
+    saturation: float = 1.0,
+    start: float = 0.0,
+    end: float | None = None,
+    steady: bool = True,
+) -> Generator[Frame, None, None]:
+    """Yield the frames from `start` up to `end`, in seconds from the film's origin, with their colours in `u` and `v`.
+
+    `steady=False` leaves out the filter in time: every frame has the colours that the network gives it alone. About 64
+    frames are in memory at once.
+    """
+    colours = Colours(film.matrix, film.is_full_range, saturation)
+    steadier = Steadier()
+    waiting: deque[Frame] = deque()  # in the filter
+    finishing: deque[Future[Frame]] = deque()
+
+    @torch.inference_mode()
+    def finish(frame: Frame, chroma: Tensor) -> Frame:
+        frame.u, frame.v = colours.planes(frame.luma, chroma)
+        return frame
+
+    threads = torch.get_num_threads()
+    with one_core_threads(threads) as pool:
+
+        def submit(finished: list[Tensor]) -> None:
+            finishing.extend(pool.submit(finish, waiting.popleft(), chroma) for chroma in finished)
+
+        for batch, lightness, chroma in predicted_frames(colorizer, film, colours, render_size, start, end):
+            waiting.extend(batch)
+            if steady:
+                for frame, seen, each in zip(batch, lightness, chroma, strict=True):
+                    submit(on_one_core(push, steadier, seen, each, frame.is_damaged))
+            else:
+                submit(chroma)
+            while len(finishing) > BLOCK:
+                yield finishing.popleft().result()
+        if steady:
+            submit(on_one_core(steadier.finish))
+        while finishing:
+            yield finishing.popleft().result()
+
+
+def predicted_frames(
+    colorizer: "Colorizer", film: Film, colours: Colours, render_size: int | None, start: float, end: float | None
+) -> Iterator[tuple[list[Frame], list[Tensor], list[Tensor]]]:
+    """Yield 16 frames at a time: the frames, the lightness (1, H, W) that the network saw, and its chroma (2, h, w)."""
+    frames = read_frames(film, start, end)
+    while batch := list(islice(frames, BLOCK)):
+        inputs = [network_inputs(Photo(colours.lightness(frame.luma)), colorizer.generator, render_size) for frame in batch]
+        chroma = colorizer.predict_inputs(inputs)
+        yield batch, [lightness for lightness, *_ in inputs], [each.cpu() for each in chroma]
+
+
+@torch.inference_mode()
+def push(steadier: Steadier, lightness: Tensor, chroma: Tensor, is_damaged: bool) -> list[Tensor]:
+    """Give the filter lightness (1, H, W) and chroma (2, h, w), with at least `SEARCH_SIDE` cells if there are."""
+    size = chroma.shape[-2:]
+    factor = min(-(-SEARCH_SIDE // min(size)), max(1, lightness.shape[-2] // size[0]))
+    if factor > 1:
+        size = size[0] * factor, size[1] * factor
+        chroma = F.interpolate(chroma[None], size, mode="bilinear")[0]
+    if lightness.shape[-2:] != size:
+        lightness = shrink(lightness[None], (size[0], size[1]))[0]
+    return steadier.push(lightness[0], chroma, is_damaged)
