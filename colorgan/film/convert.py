@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,6 +69,38 @@ def colorize_video(
 
     Raises `FilmError` for a film that cannot be read or written, and ValueError for wrong options.
     """
+    notes: list[str] = []
+    steps = colorize_steps(
+        colorizer,
+        source,
+        target,
+        notes,
+        render_size=render_size,
+        saturation=saturation,
+        start=start,
+        end=end,
+        preset=preset,
+    )
+    with closing(steps):  # so that an error of `on_progress` ends the work at once
+        for progress in steps:
+            if on_progress:
+                on_progress(progress)
+    return notes
+
+
+def colorize_steps(
+    colorizer: "Colorizer",
+    source: str | Path,
+    target: str | Path,
+    notes: list[str],
+    *,
+    render_size: int | None = None,
+    saturation: float = 1.0,
+    start: float | None = None,
+    end: float | None = None,
+    preset: str = "veryfast",
+) -> Generator[Progress, None, None]:
+    """Do what `colorize_video` does, and yield after each frame; close the generator to stop. `notes` are added to."""
     source, target = Path(source), Path(target)
     kind = _check(source, target, saturation, start, end, preset)
     film = open_film(source)
@@ -92,17 +124,16 @@ def colorize_video(
         )
         with closing(frames):
             for frame in _record(frames, film, parts, preset):
-                if on_progress:
-                    on_progress(Progress(parts.count, frame.time - begin, max(length - begin, 0.0), frame))
+                yield Progress(parts.count, frame.time - begin, max(length - begin, 0.0), frame)
         if not parts.segments:
             raise FilmError(f"{film.name} has no frames in this part.")
         joined = parts.folder / f"joined{target.suffix}"
-        notes = join([parts.folder / segment.name for segment in parts.segments], film, joined, kind, begin, end)
+        left_out = join([parts.folder / segment.name for segment in parts.segments], film, joined, kind, begin, end)
         os.replace(joined, target)
     except (FFmpegError, OSError) as error:
         raise _writing_error(target, error) from error
     parts.remove()
-    return film.notes + parts.notes() + notes
+    notes += film.notes + parts.notes() + left_out
 
 
 def _record(frames: Iterator[Frame], film: Film, parts: "_Parts", preset: str) -> Iterator[Frame]:
