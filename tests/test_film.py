@@ -94,6 +94,18 @@ def test_films_of_many_kinds_keep_their_frames_and_their_sound(
     assert list(tmp_path.iterdir()) in ([film, result], [result, film])  # nothing else is left
 
 
+def test_a_network_for_photographs_with_cells_of_4_pixels_works_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    generator = Generator("photo", width=8, bins=4)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    assert generator.stride == 4
+    film = write_film(tmp_path / "film.mp4", pan(20))
+    result, _ = colorized(Colorizer(generator, "cpu"), film, saturation=3)
+    assert_coloured(result, 20)
+
+
 def test_the_y_plane_is_the_films_own_bit_for_bit(tmp_path: Path, colorizer: Colorizer) -> None:
     film = write_film(tmp_path / "film.mp4", pan(20))
     frames = list(colorizer.colorize_frames(film))

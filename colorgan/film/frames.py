@@ -74,7 +74,9 @@ def predicted_frames(
     """Yield 16 frames at a time: the frames, the lightness (1, H, W) that the network saw, and its chroma (2, h, w)."""
     frames = read_frames(film, start, end)
     while batch := list(islice(frames, BLOCK)):
-        inputs = [network_inputs(Photo(colours.lightness(frame.luma)), colorizer.generator, render_size) for frame in batch]
+        inputs = [
+            network_inputs(Photo(colours.lightness(frame.luma)), colorizer.generator, render_size) for frame in batch
+        ]
         chroma = colorizer.predict_inputs(inputs)
         yield batch, [lightness for lightness, *_ in inputs], [each.cpu() for each in chroma]
 
