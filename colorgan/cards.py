@@ -1,6 +1,7 @@
 """Model cards: the README.md of a checkpoint folder, written from the records of its training and its evaluation."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from colorgan.hub.checkpoint import read_config
 
 DESCRIPTIONS = {  # of each kind of network
     "unet": "A U-Net that predicts the mean colour of every pixel from lightness",
+    "photo": "A U-Net for photographs that predicts one colour for each cell of 4x4 pixels",
     "cgan": "A conditional DCGAN: a U-Net trained with an L1 loss and a discriminator that sees lightness and colour",
     "nogan": "NoGAN: a U-Net trained alone with a feature loss, then for a short while together with a critic",
     "classifier": "A classifier of CIFAR-10 in CIE Lab, whose features are used by NoGAN's feature loss",
@@ -37,6 +39,29 @@ searching for the names of such things, and their labels were checked by hand. E
 CIFAR-10 is a part of 80 Million Tiny Images, which its authors withdrew in 2020 because it contains offensive pictures
 and labels.
 """
+DATA_OF_PHOTOGRAPHS = """## Data
+
+44,543 photographs of seven sources, with a shorter side of 80 pixels. Nearly grey and one-tint pictures were left out.
+
+| source | photographs | terms of the source, as far as known |
+|---|---:|---|
+| MiniPlaces (Zhou et al. 2017), 99 classes of scenes | 18,720 | non-commercial research and education |
+| Flickr8k (Hodosh et al. 2013) | 7,760 | non-commercial research and education |
+| FairFace (Karkkainen and Joo 2021) | 7,000 | CC BY 4.0 |
+| mini-ImageNet (Vinyals et al. 2016), 100 classes | 5,000 | non-commercial research and education |
+| COCO 2014 (Lin et al. 2014) | 4,763 | various Creative Commons licences |
+| Clothing Co-Parsing (Yang et al. 2014) | 900 | non-commercial research and education |
+| flower photographs | 400 | CC BY |
+
+The photographs belong to their owners, and are not part of colorgan. Apache-2.0 is the licence of the code and of the
+weights; who wants to use the network commercially has to judge what the terms of these sources mean for it.
+"""
+LIMITS_OF_PHOTOGRAPHS = """## Limits
+
+What can have any colour, such as clothes, cars and painted walls, is a guess, which is often pale or brown, and one
+thing may get two colours. The network was trained on photographs of 80 pixels, so small things, such as faces in a
+crowd, may stay grey. Colours are plausible at best, never evidence of what was there.
+"""
 LIMITS_OF_CIFAR10 = """## Limits
 
 The network was trained on 32x32 pictures of ten classes. On photographs it recognizes sky, grass, horses and the like,
@@ -54,6 +79,8 @@ Apache-2.0. If you use it in research, please cite
 @software{colorgan, title = {colorgan: colourizing with small networks trained on CIFAR-10}, year = {2026}}
 ```
 """
+# SHA-256 of the pixels of known training images that are no data set of the Hub: the photographs above
+PHOTOGRAPHS = "CHECKSUM"
 # beginnings of the names of options that do not change the result, or are stated elsewhere in the card
 NO_HYPER_PARAMETERS = (
     *("output_dir", "dataset_name", "image_column", "label_column", "preset", "stage"),
@@ -66,10 +93,14 @@ SAMPLE = "![grey, output, truth](sample.png)\n"
 
 def write_training_card(folder: Path, record: dict[str, Any]) -> None:
     """Write README.md for a checkpoint folder from the record of its training (its `training.json`)."""
-    kind = record["kind"]
-    colourizes = read_config(folder)["_class_name"] != "Classifier"
+    config, record = read_config(folder), _public(record)
+    kind = "photo" if record["kind"] == "unet" and config.get("architecture") == "photo" else record["kind"]
+    colourizes = config["_class_name"] != "Classifier"
     dataset = record["data"]["name"]
     cifar10, hub_id = _is_cifar10(dataset), _hub_id(dataset)
+    photographs = record["data"]["checksum"] == PHOTOGRAPHS
+    data = DATA if cifar10 else DATA_OF_PHOTOGRAPHS if photographs else ""
+    limits = LIMITS_OF_CIFAR10 if cifar10 else LIMITS_OF_PHOTOGRAPHS if photographs else LIMITS
     description = DESCRIPTIONS.get(kind, "A network of colorgan, trained by a script of its own")
     if not cifar10:
         description = description.replace("CIFAR-10", f"`{dataset}`")
@@ -87,11 +118,21 @@ def write_training_card(folder: Path, record: dict[str, Any]) -> None:
         SAMPLE if (folder / "sample.png").is_file() else "",
         usage.format(name=folder.name),
         _training(record),
-        DATA if cifar10 else "",
-        (LIMITS_OF_CIFAR10 if cifar10 else LIMITS) if colourizes else "",
+        data,
+        limits if colourizes else "",
         CITATION,
     ]
     _write(folder, metadata, "\n".join(section for section in sections if section))
+
+
+def _public(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without folders of this machine: they are named `FOLDER`, and the output folder `runs/<its name>`."""
+    name, output, command = record["data"]["name"], record["config"].get("output_dir"), record["command"]
+    if output and Path(output).is_absolute():
+        command = command.replace(shlex.quote(output), f"runs/{Path(output).name}")
+    if Path(name).is_absolute() and not _is_cifar10(name):
+        command, name = command.replace(shlex.quote(name), "FOLDER"), "FOLDER"
+    return record | {"command": command, "data": record["data"] | {"name": name}}
 
 
 def _is_cifar10(dataset: str) -> bool:

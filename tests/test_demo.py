@@ -31,6 +31,7 @@ from gradio_client.exceptions import AppError
 from pictures import EXACT, LOSSY
 from PIL import Image
 
+from colorgan import DEFAULT_MODEL
 from colorgan.color import rgb_to_lab
 from colorgan.demo import jobs, uploads
 from colorgan.demo.about import about
@@ -357,10 +358,10 @@ def test_models_come_from_the_environment_and_a_missing_one_is_named(offline: st
     assert "someone/gone" in urllib.request.urlopen(offline + "config").read().decode()
 
 
-def test_all_bundled_models_are_offered_by_default_the_unet_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_bundled_models_are_offered_and_the_default_one_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLORGAN_MODELS", raising=False)
     assert _parser().parse_args([]).model == bundled_generators()
-    assert bundled_generators()[0] == "unet"
+    assert bundled_generators()[0] == DEFAULT_MODEL
 
 
 def test_the_cifar_10_tab_shows_the_networks_for_small_images(photo_dataset: Path, tmp_path: Path) -> None:

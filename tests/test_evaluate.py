@@ -21,7 +21,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from colorgan import Colorizer
 from colorgan.cards import update_metrics, update_table
 from colorgan.data import load_images
-from colorgan.hub.checkpoint import BUNDLED, bundled_generators
+from colorgan.hub.checkpoint import BUNDLED, cifar10_generators
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = os.environ.get("COLORGAN_CIFAR10")
@@ -188,7 +188,7 @@ def test_the_model_table_of_readme_gets_psnr_and_colourfulness():
 def test_the_metrics_of_the_pages_come_out_again(tmp_path: Path):
     """The command in docs/results.md and in the cards, on all test images, measures the numbers that they show."""
     begin, end = "<!-- metrics: uoft-cs/cifar10 test -->", "<!-- end of metrics -->"
-    pages = {name: (BUNDLED / name / "README.md").read_text(encoding="utf-8") for name in bundled_generators()}
+    pages = {name: (BUNDLED / name / "README.md").read_text(encoding="utf-8") for name in cifar10_generators()}
     pages["results"] = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     tables = {name: page.partition(begin)[2].partition(end)[0] for name, page in pages.items()}
     (command,) = {first_group(r"`python train/evaluate\.py (.*)`", table) for table in tables.values()}
@@ -207,7 +207,7 @@ def test_the_metrics_of_the_pages_come_out_again(tmp_path: Path):
             written = [float(cell) for cell in first_group(rf"^\| {row} \|(.*)\|$", table).split("|")]
             for (metric, value), number in zip(fresh["rows"][row].items(), written, strict=True):
                 assert number == pytest.approx(value, abs=near.get(metric, 0.06)), metric
-    for name in bundled_generators():
+    for name in cifar10_generators():
         results = ModelCard(pages[name]).data.to_dict()["model-index"][0]["results"]
         (metrics,) = (each["metrics"] for each in results if each["dataset"]["config"] == "uoft-cs/cifar10")
         index = {metric["type"]: metric["value"] for metric in metrics}

@@ -17,7 +17,8 @@ from huggingface_hub import ModelCard, ModelCardData
 from PIL import Image
 from skimage import data
 
-from colorgan.cards import update_metrics, write_training_card
+from colorgan.cards import PHOTOGRAPHS, update_metrics, write_training_card
+from colorgan.models import Generator
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.launch import command_of
 
@@ -223,6 +224,34 @@ def test_a_card_names_the_data_of_its_training(tmp_path: Path, monkeypatch: pyte
         assert "SHA-256 of all pixels `47af8b02`" in text
     _, text = card_of(tmp_path, "me/flowers", "classifier")
     assert text.startswith("# colorgan classifier\n\nA classifier of `me/flowers` in CIE Lab")
+
+
+def test_the_card_of_photographs_has_their_sources_and_no_folder_of_this_machine(tmp_path: Path):
+    folder = "/home/me/my photographs"
+    record = {
+        "kind": "unet",
+        "command": shlex.join(["train/unet.py", "--dataset_name", folder, "--output_dir", str(tmp_path / "photo")]),
+        "config": {"train_batch_size": 8, "output_dir": str(tmp_path / "photo")},
+        "data": {"name": folder, "split": "train", "num_images": 51, "num_grey_removed": 1, "checksum": PHOTOGRAPHS},
+        "images": {"training": 40, "validation": 10},
+        "metrics": {"ab_ratio": 0.9},
+        "steps": 2,
+        "seconds": 60,
+        "hardware": "1 CPU thread",
+    }
+    Generator("photo", width=8, bins=2).save_pretrained(tmp_path / "photo")
+    write_training_card(tmp_path / "photo", record)
+    metadata, text = load_card(tmp_path / "photo")
+    assert text.startswith("# colorgan photo\n\nA U-Net for photographs")
+    assert "train/unet.py --dataset_name FOLDER --output_dir runs/photo\n" in text
+    assert "40 of the 51 images of `FOLDER`" in text
+    assert "/home" not in text
+    assert str(tmp_path) not in text
+    assert "FairFace (Karkkainen and Joo 2021) | 7,000 | CC BY 4.0" in text
+    assert "non-commercial research" in text
+    assert metadata.datasets is None
+    write_training_card(tmp_path / "photo", record | {"data": record["data"] | {"checksum": "another"}})
+    assert "FairFace" not in load_card(tmp_path / "photo")[1]
 
 
 def test_metrics_name_the_data_they_come_from(tmp_path: Path):
