@@ -9,8 +9,8 @@ one with the same network in the same run: scikit-image's Lab, bilinear chroma, 
 `--folder`, it also prints the largest difference in lightness between each photograph there and its result.
 
 `--processes` measures the photographs per second of the command under `accelerate launch`, for each number of
-processes, without their start: from the difference between a small and a large folder. Each process has one
-thread on a CPU.
+processes, without their start: from the difference between a small and a large folder, and between a small and a large
+data set (`colorgan dataset`). Each process has one thread on a CPU.
 
 `--network` measures the network by image size and batch size, on a GPU in half precision and in float32. An image is
 predicted together with its mirror image, as `Colorizer.run_network` does. `ms` is the median of one call; `share of
@@ -31,6 +31,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import datasets
 import numpy as np
 import psutil
 import skimage.color
@@ -110,19 +111,23 @@ def measure_processes(model: str, counts: list[int], sizes: tuple[int, int] = (2
             (Path(scratch) / str(size)).mkdir()
             for i in range(size):
                 picture(640, 480).save(Path(scratch) / str(size) / f"{i:03}.jpg", quality=92)
+            photographs = [{"bytes": path.read_bytes(), "path": None} for path in (Path(scratch) / str(size)).iterdir()]
+            rows = datasets.Dataset.from_dict({"image": photographs}).cast_column("image", datasets.Image())
+            rows.to_parquet(Path(scratch) / f"{size}.parquet")
         for count in counts:
             launcher = ["accelerate.commands.launch", "--multi_gpu", f"--num_processes={count}"] if count > 1 else []
-            took = []
-            for size in sizes:
-                folder = str(Path(scratch) / str(size))
-                command = [sys.executable, "-m", *launcher, *(["-m"] if launcher else []), "colorgan", folder]
-                began = time.perf_counter()
-                subprocess.run(
-                    [*command, "--overwrite", "--model", model], env=environment, check=True, stderr=subprocess.DEVNULL
-                )
-                took.append(time.perf_counter() - began)
-            rate = (sizes[1] - sizes[0]) / (took[1] - took[0])
-            print(f"{count} processes: {rate:.1f} photographs of 640x480 per second", flush=True)
+            program = [sys.executable, "-m", *launcher, *(["-m"] if launcher else []), "colorgan"]
+            rates = []
+            for arguments in (["{}"], ["dataset", "{}.parquet", "--output", "{}-coloured"]):
+                took = []
+                for size in sizes:
+                    began = time.perf_counter()
+                    command = [*program, *(each.format(f"{scratch}/{size}") for each in arguments)]
+                    command += ["--overwrite", "--model", model]
+                    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+                    took.append(time.perf_counter() - began)
+                rates.append((sizes[1] - sizes[0]) / (took[1] - took[0]))
+            print(f"{count} processes: {rates[0]:.1f} photographs of 640x480 per second, {rates[1]:.1f} of a data set")
 
 
 def picture(width: int, height: int) -> Image.Image:

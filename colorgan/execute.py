@@ -21,6 +21,7 @@ from colorgan.inference.hints import Hint
 from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.errors import TooLargeError
 from colorgan.photo.provenance import with_provenance, without_metadata
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.plan import Job
@@ -86,7 +87,10 @@ def colorize_files(
     def read(job: Job) -> Photo:
         name = "Standard input" if job.source == "-" else job.source
         source = io.BytesIO(stdin) if job.source == "-" else job.source
-        photo = read_photo(source, max_pixels=max_pixels, name=name)
+        try:
+            photo = read_photo(source, max_pixels=max_pixels, name=name)
+        except TooLargeError as error:
+            raise PhotoError(f"{error.fact}; --max-pixels allows more.") from error
         if photo.is_coloured and skip_coloured:
             raise _SkippedError(name)
         if photo.is_coloured:

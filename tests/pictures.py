@@ -213,6 +213,7 @@ EXACT = {
     "tiff 16-bit negative": (tiff(65535 - DEEP[..., 0], photometric="miniswhite"), DEEP[..., 0], None, 16),
     "tiff float": (tiff((DEEP[..., 0] / 65535).astype(np.float32)), DEEP[..., 0], None, 16),
     "tiff float rgb": (tiff((DEEP / 65535).astype(np.float32), photometric="rgb"), DEEP, None, 16),
+    "dib": (saved(Image.fromarray(RGB), "DIB"), RGB, None, 8),
     "bmp": (saved(Image.fromarray(RGB), "BMP"), RGB, None, 8),
     "bmp palette": (saved(palette_picture(), "BMP"), np.array(palette_picture().convert("RGB")), None, 8),
     "gif": (saved(palette_picture(), "GIF"), np.array(palette_picture().convert("RGB")), None, 8),

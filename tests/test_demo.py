@@ -1,5 +1,6 @@
 """The demo for its users: `python app.py` in another process, and gradio_client at the public endpoints."""
 
+import io
 import itertools
 import json
 import math
@@ -161,6 +162,25 @@ def test_the_network_runs_once_for_all_saturations(grey_photo: Path, tmp_path: P
     assert Counting.runs == 1
     demo.colorize(str(grey_photo), "unet", 1, 64)
     assert Counting.runs == 2
+
+
+def test_captions_that_a_result_cannot_hold_are_named(client: Client, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9286: b"ASCII\0\0\0" + b"c" * 60000, 0x927C: b"n" * 60000}  # user comment and maker note
+    content = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 90).save(file, "JPEG")
+    segments = [content[:65000], b"Exif\0\0" + content[65000:]]
+    marked = b"".join(b"\xff\xe1" + struct.pack(">H", len(each) + 2) + each for each in segments)
+    path = tmp_path / "long.jpg"
+    path.write_bytes(file.getvalue()[:2] + marked + file.getvalue()[2:])
+    _, report = client.predict([handle_file(path)], api_name="/colorize_batch")
+    note = "long.jpg: Its camera maker's note was left out, because a JPEG holds at most 64 kB of EXIF."
+    assert report["notes"] == [note]
+    demo = Jobs({"unet": Colorizer.from_pretrained("unet")}, "no data set", tmp_path)
+    for _ in range(2):  # the second time, the result is there already
+        assert demo.notes(str(path), demo.colorize(str(path))) == [note]
+    assert demo.notes(str(path)) == []
 
 
 def test_two_visitors_may_ask_for_the_same_at_the_same_time(grey_photo: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import email.message
+import importlib.metadata
 import re
 import runpy
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 from PIL import Image
 from skimage import data
 
@@ -92,6 +94,16 @@ def test_an_extra_declares_what_its_part_imports(extra: str, patterns: list[str]
 def test_every_requirement_has_its_version_in_the_constraints() -> None:
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()[1:]}
     assert {name.lower() for name in declared("bench", "dev", "mcp")} <= {name.replace("-", "_") for name in pinned}
+
+
+def test_the_extra_for_mcp_can_be_installed_with_the_constraints() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
+    pinned = {name.lower(): version for name, _, version in (line.partition("==") for line in lines)}
+    required = [Requirement(each) for each in importlib.metadata.requires("gradio") or ()]
+    required = [each for each in required if each.marker and each.marker.evaluate({"extra": "mcp"})]
+    assert {"mcp", "pydantic"} <= {each.name for each in required}
+    for each in required:
+        assert each.specifier.contains(pinned[each.name.lower()]), each
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["info", "--help"], ["photo.jpg", "--quality", "0"]])

@@ -499,8 +499,24 @@ def test_pillows_warnings_stay_with_the_host(recwarn: pytest.WarningsRecorder, c
     data[data.index(struct.pack("<HH", 258, 3)) + 4] = 9  # nine values of a tag that has three
     with contextlib.suppress(PhotoError):
         read_photo(io.BytesIO(data))
+    fax, lzw = (
+        bytearray(saved(Image.fromarray(GREY > 128), "TIFF", compression=f"{kind}")) for kind in ("group4", "tiff_lzw")
+    )
+    fax[20:40] = lzw[20:40] = b"\xa5\x13" * 10  # libtiff, which is written in C, prints that it is damaged
+    assert "It is damaged: parts of the picture may be wrong." in read_photo(io.BytesIO(fax)).notes
+    with pytest.raises(PhotoError, match="damaged"):
+        read_photo(io.BytesIO(lzw))
     assert not recwarn.list
     assert capfd.readouterr() == ("", "")
+    Image.open(io.BytesIO(fax)).load()
+    assert "Fax4Decode" in capfd.readouterr().err  # the host's own messages are as they were
+
+
+def test_floats_that_are_integers_are_not_stretched() -> None:
+    for pixels, white in ((GREY.clip(40, 200), 255), (DEEP[..., 0].clip(400, 60000), 65535)):
+        photo = read_photo(io.BytesIO(tiff(pixels.astype(np.float32))))
+        assert np.abs(photo.lightness - lightness_of(pixels)).max() < 3e-4
+        assert photo.notes == (["Its values were scaled so that 0 is black and 255 is white."] if white == 255 else [])
 
 
 def test_variants_that_pillow_does_not_read_are_not_called_damaged_only() -> None:
@@ -535,7 +551,7 @@ def test_refusals_say_why(tmp_path) -> None:
         assert str(tmp_path) not in str(refusal.value)
     with pytest.raises(PhotoError, match=r"There is no file missing.png"):
         read_photo(tmp_path / "missing.png")
-    with pytest.raises(PhotoError, match=r"larger than 1,000 pixels: it has 47 x 33 = 1,551"):
+    with pytest.raises(PhotoError, match=r"larger than 1,000 pixels: it has 47 x 33 = 1,551; the argument max_pix"):
         read_photo(io.BytesIO(EXACT["png rgb"][0]), max_pixels=1000)
     with pytest.raises(PhotoError, match="larger than 1,000"):
         read_photo(io.BytesIO(EXACT["tiff 16-bit rgb"][0]), max_pixels=1000)

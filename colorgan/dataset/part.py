@@ -22,6 +22,7 @@ from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.render import render
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.errors import TooLargeError
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.splits import DatasetError
 
@@ -189,6 +190,8 @@ def _colour(
         try:
             stored = _with_bytes(stored, name)
             photo = read_photo(io.BytesIO(stored["bytes"]), max_pixels=settings.max_pixels, name=name)
+        except TooLargeError as error:
+            raise _KeptError(f"{error.fact}; --max-pixels allows more.", stored) from error
         except PhotoError as error:
             raise _KeptError(str(error), stored) from error
         if photo.is_coloured and settings.skip_coloured:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
 import gradio as gr
@@ -86,8 +87,8 @@ def count_choice(**options: object) -> gr.Slider:
 def add_endpoints(jobs: Jobs) -> None:
     """Add /colorize, /colorize_batch, /sample and /compare, with their types, to the page's Blocks."""
 
-    def show_notes(photo: str) -> None:
-        for note in jobs.notes(photo):
+    def show_notes(photo: str, result: Path | None = None) -> None:
+        for note in jobs.notes(photo, result):
             gr.Info(note)
 
     @show_photo_errors
@@ -120,7 +121,7 @@ def add_endpoints(jobs: Jobs) -> None:
         result = jobs.colorize(
             photo, model, saturation, render_size, sample, Known(hints, reference, reference_strength)
         )
-        show_notes(photo)
+        show_notes(photo, result)
         return str(result)
 
     def colorize_batch(

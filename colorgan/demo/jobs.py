@@ -21,6 +21,7 @@ from colorgan.inference.hints import Hint
 from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
+from colorgan.photo.errors import TooLargeError
 from colorgan.photo.provenance import with_provenance
 
 MAX_SATURATION = 2
@@ -114,17 +115,23 @@ class Jobs:
         bits = photo.bits if holds_16_bits(kind) else 8
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=known.hints)
         folder.mkdir(parents=True, exist_ok=True)
-        write_photo(result, pixels, with_provenance(photo, model, len(known.hints)) if saturation else photo)
+        left_out = write_photo(result, pixels, with_provenance(photo, model, len(known.hints)) if saturation else photo)
+        _left_out(result).write_text("\n".join(left_out), encoding="utf-8")
         return result
 
     def grey(self, path: str | None) -> Path:
         """Return the photograph without colours as a file that browsers show."""
         return self.colorize(path, saturation=0, for_browser=True)
 
-    def notes(self, path: str | None) -> list[str]:
-        """Return sentences about the parts of the photograph that were ignored, such as further pages."""
+    def notes(self, path: str | None, result: Path | None = None) -> list[str]:
+        """Return sentences about the parts of the photograph that were ignored, such as further pages.
+
+        With its `result`, which `colorize` returned, also sentences about captions that its format cannot hold.
+        """
         path = _given(path)
-        return [f"{Path(path).name}: {note}" for note in self._read(path).notes]
+        has_file = result is not None and _left_out(result).is_file()
+        notes = _left_out(result).read_text(encoding="utf-8").splitlines() if has_file else []
+        return [f"{Path(path).name}: {note}" for note in [*self._read(path).notes, *notes]]
 
     def compare(
         self,
@@ -165,10 +172,11 @@ class Jobs:
         yield album
         for path in paths:
             try:
-                results.append(self.colorize(path, model, saturation, render_size, known=known))
+                result = self.colorize(path, model, saturation, render_size, known=known)
+                results.append(result)
                 picture = self.colorize(path, model, saturation, render_size, known=known, for_browser=True)
-                album.pictures.append((picture, results[-1].name))
-                album.notes += self.notes(path)
+                album.pictures.append((picture, result.name))
+                album.notes += self.notes(path, result)
             except PhotoError as error:
                 album.failures.append(str(error))
             yield album
@@ -215,10 +223,18 @@ def _result_suffix(path: str, photo: Photo, for_browser: bool) -> str:
     return uploaded if FORMATS.get(uploaded.lower()) == FORMATS[suffix] else suffix
 
 
+def _left_out(result: Path) -> Path:
+    """The file beside a result with sentences about captions that its format cannot hold."""
+    return result.with_name(f"{result.name}.txt")
+
+
 def _read_upload(path: str) -> Photo:
     if not Path(path).exists():
         raise PhotoError(f"{Path(path).name} was deleted because it was not used for an hour: please upload it again.")
-    return read_photo(path, max_pixels=MAX_PIXELS)
+    try:
+        return read_photo(path, max_pixels=MAX_PIXELS)
+    except TooLargeError as error:  # a visitor cannot allow more
+        raise PhotoError(f"{error.fact}.") from error
 
 
 def _tone_of_upload(path: str) -> Tone:

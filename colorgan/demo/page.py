@@ -81,7 +81,7 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
         photo = photo or examples[0]
         settings = saturation, render_size, sample
         slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
-        download = gr.DownloadButton(visible=False)
+        download, result = gr.DownloadButton(visible=False), None
         try:
             if model == ALL_MODELS:
                 pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
@@ -89,8 +89,9 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
             else:
                 before_after = str(jobs.grey(photo)), str(jobs.colorize(photo, model, *settings, for_browser=True))
                 slider = gr.ImageSlider(before_after, visible=True)
-                download = _download(jobs.colorize(photo, model, *settings))
-            sentences = jobs.notes(photo)
+                result = jobs.colorize(photo, model, *settings)
+                download = _download(result)
+            sentences = jobs.notes(photo, result)
         except PhotoError as error:  # the result of the previous photograph is hidden
             sentences = [str(error)]
         return gr.HTML(_paragraphs(sentences), visible=bool(sentences)), slider, gallery, download

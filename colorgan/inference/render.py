@@ -50,7 +50,10 @@ def render(
     @torch.inference_mode()  # in each thread
     def fill(top: int, bottom: int) -> None:
         strip = lightness[top:bottom]
-        levels = render_strip(strip[None], guided.rows(strip, top), bits)
+        ab = guided.rows(strip, top)
+        if photo.missing is not None:
+            ab[:, torch.from_numpy(photo.missing[top:bottom])] = 0
+        levels = render_strip(strip[None], ab, bits)
         pixels[top:bottom, :, :3] = levels.permute(1, 2, 0).numpy()
 
     for_strips(fill, height, width)

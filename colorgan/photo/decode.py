@@ -10,14 +10,14 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from colorgan.photo.encoding import read_encoding, read_gain_map
-from colorgan.photo.errors import PhotoError
+from colorgan.photo.errors import PhotoError, TooLargeError
 from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution, read_tiff
 from colorgan.photo.formats import READABLE, pillow_formats
 from colorgan.photo.lightness import UNUSED_PROFILE, convert_to_srgb, luminance_tables
 from colorgan.photo.metadata import Metadata, read_metadata
 from colorgan.photo.raw import RAW, is_raw
 from colorgan.photo.samples import Samples, check_size, split_alpha, to_integers
-from colorgan.photo.settings import file_settings
+from colorgan.photo.settings import file_settings, load_with_errors
 from colorgan.photo.tiff import SIGNATURES as TIFF_SIGNATURES
 from colorgan.photo.tiff import UNREAD_TIFF, TiffPicture, decode_tiff, first_page_at
 from colorgan.photo.truncated import complete
@@ -48,7 +48,7 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
             image = open_picture(stream, name)
         except Image.DecompressionBombError as error:
             limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
-            raise PhotoError(f"{name} is larger than {limit:,} pixels.") from error
+            raise TooLargeError(f"{name} is larger than {limit:,} pixels") from error
         except PhotoError:
             if tiff is None or tiff.samples is None:
                 raise
@@ -68,10 +68,11 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
                     completed = complete(stream, image.format) if isinstance(error.__cause__, OSError) else None
                     if completed is None:
                         raise
-                whole, note = io.BytesIO(completed[0]), completed[1]
+                whole = io.BytesIO(completed[0])
                 with open_picture(whole, name) as image:
                     samples = decode_image(image, whole, max_pixels, name)
-                    samples.notes.append(note)
+                    samples.missing = completed[1]
+                    samples.notes.append(completed[2])
                     return samples
             changed = io.BytesIO(first_page_at(stream, tiff.offset))
             with open_picture(changed, name) as page:
@@ -202,7 +203,8 @@ def _decode(image: Image.Image, stream: BinaryIO | None, name: str, tiff: TiffPi
     if image.format == "JPEG2000" and bits > 8 and image.mode != "I;16":  # Pillow makes the lightest values black
         raise PhotoError(f"{name} is a JPEG 2000 of {bits} bits, which is read in grey only: save it as PNG or TIFF.")
     is_planar = _tiff_tag(image, PLANAR_CONFIGURATION) == 2  # stored as planes, of which Pillow cannot give low bytes
-    image.load()
+    if load_with_errors(image):
+        notes.append("It is damaged: parts of the picture may be wrong.")
     if tiff and tiff.palette is not None and image.mode in ("P", "PA"):
         image.putpalette(tiff.palette.tobytes())
     icc = image.info.get("icc_profile") or None

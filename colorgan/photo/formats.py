@@ -8,7 +8,7 @@ from PIL import Image
 # formats that are written: the file's suffix without the dot, and Pillow's name of the format
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "tif": "TIFF", "tiff": "TIFF"}
 # formats that are read through Pillow, by Pillow's names, in the order in which Pillow tries them
-READ_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "JPEG2000", "PPM")
+READ_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "DIB")
 HEIC_SUFFIXES = (".heic", ".heics", ".heif", ".heifs", ".hif")  # read through pillow-heif, where it is installed
 READABLE = "JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, HEIC (with pillow-heif), JPEG 2000 and PPM"  # for messages
 

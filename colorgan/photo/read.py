@@ -31,7 +31,8 @@ class Photo:
     the file's channels. `exif` has no orientation, because the pixels are upright. `dpi` is horizontal, vertical.
     `notes` are sentences about parts of the file that were not used. `metadata` are XMP, IPTC, comments and PNG texts.
     `format` is the format that the file was decoded as, by Pillow's name such as JPEG, or empty. `is_coloured` says
-    that the picture was in colour, not grey or of one tint such as sepia.
+    that the picture was in colour, not grey or of one tint such as sepia. `missing` (H, W), bool, or None says
+    which pixels the file lacks because it was cut short: they are grey, and stay so.
     """
 
     lightness: np.ndarray
@@ -43,6 +44,7 @@ class Photo:
     metadata: Metadata = field(default_factory=Metadata)
     format: str = ""
     is_coloured: bool = False
+    missing: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,6 +89,7 @@ def read_photo(source: Picture, *, max_pixels: int = MAX_PIXELS, name: str | Non
         samples.metadata,
         samples.format,
         is_coloured(samples.values),
+        None if samples.missing is None else _upright(samples.missing, samples.orientation),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from colorgan.photo.encoding import Encoding
-from colorgan.photo.errors import PhotoError
+from colorgan.photo.errors import PhotoError, TooLargeError
 from colorgan.photo.metadata import Metadata
 
 # Called with the number of pixels of a picture before it is decoded. `inference/stream.py` waits in it, so that all
@@ -39,6 +39,7 @@ class Samples:
     format: str = ""
     is_lightness: bool = False
     encoding: Encoding | None = None
+    missing: np.ndarray | None = None  # (H, W), bool: pixels that a file lacks which was cut short; they are grey
 
 
 def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
@@ -46,8 +47,8 @@ def check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     if width < 1 or height < 1:
         raise PhotoError(f"{name} has no pixels: it is {width} by {height}.")
     if width * height > max_pixels:
-        raise PhotoError(
-            f"{name} is larger than {max_pixels:,} pixels: it has {width} x {height} = {width * height:,}."
+        raise TooLargeError(
+            f"{name} is larger than {max_pixels:,} pixels: it has {width} x {height} = {width * height:,}"
         )
     before_decoding.get()(width * height)
 
@@ -78,9 +79,9 @@ def to_integers(values: np.ndarray, notes: list[str]) -> np.ndarray:
     """Convert integers or floats of any size to uint16, and integers of 8 bits to uint8.
 
     Unsigned integers of 8 and 16 bits and floats in [0, 1] keep their meaning. Integers of other types have no range
-    that a file states, so white is guessed: 127 for int8, 32767 for int16; for larger ones 255 if no value is higher,
-    else 65535. Values outside the range are scaled so that the lowest becomes black and the highest white. A sentence
-    about a guess or scaling is added to `notes`.
+    that a file states, so white is guessed: 127 for int8, 32767 for int16; for larger ones, and for floats that are all
+    integers and not all 0 or 1, 255 if no value is higher, else 65535. Values outside the range are scaled so that the
+    lowest becomes black and the highest white. A sentence about a guess or scaling is added to `notes`.
     """
     if values.dtype in (np.uint8, np.uint16):
         return values
@@ -88,7 +89,7 @@ def to_integers(values: np.ndarray, notes: list[str]) -> np.ndarray:
     lowest = min(float(_finite(values[strip]).min()) for strip in strips)
     highest = max(float(_finite(values[strip]).max()) for strip in strips)
     white = 1.0
-    if values.dtype.kind in "iu":
+    if values.dtype.kind in "iu" or (highest > 1 and all(_are_whole(values[strip]) for strip in strips)):
         white = {"int8": 127.0, "int16": 32767.0}.get(values.dtype.name, 255.0 if highest <= 255 else 65535.0)
     if lowest < 0 or highest > white:
         notes.append(f"Its values were scaled so that {lowest:g} is black and {highest:g} is white.")
@@ -110,6 +111,10 @@ def alpha_to_integers(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return values
     most = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
     return (_finite(values).clip(0, most) * (np.iinfo(dtype).max / most)).round().astype(dtype)
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    return bool((np.trunc(_finite(values)) == _finite(values)).all())
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
