@@ -23,6 +23,7 @@ from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.render import render
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.errors import TooLargeError
+from colorgan.photo.provenance import with_provenance
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.splits import DatasetError
 
@@ -203,6 +204,7 @@ def _colour(
         name = _name(part.split, row, stored)
         kind = SUFFIXES.get(photo.format, "png")
         notes = list(photo.notes)
+        photo = with_provenance(photo, settings.model)
         if photo.format not in SUFFIXES:
             notes.append(f"It became a PNG, because colorgan does not write {photo.format or 'its format'}.")
         pixels = render(photo, chroma, saturation=settings.saturation, bits=photo.bits if holds_16_bits(kind) else 8)
