@@ -65,27 +65,18 @@ def load_images(
     modes become RGB, small ones are enlarged, and unreadable ones are left out, which is logged as a warning.
     Raises `DatasetError` if the data set cannot be read.
     """
-    import datasets  # here, because the library colourizes without this package
-
-    rows, title = open_split(str(name), split), f"{name} ({split})"
-    features = rows.features or {}
-    column = _find_column(features, image_column, IMAGE_COLUMNS, str(name))
-    if column is None:
-        raise DatasetError(
-            f"{name} has the columns {list(features)}: say which holds the images if it is not img or image."
-        )
-    if not _holds_images(features[column]):
-        raise DatasetError(f"The column {column} of {name} holds {features[column]}, not images.")
+    rows, column = open_images(name, split, image_column)
+    features, title = rows.features or {}, f"{name} ({split})"
     label_column = _find_column(features, label_column, LABEL_COLUMNS, str(name))
     pixels, labels, changes = bytearray(), [], Changes()
-    for i, row in enumerate(read_rows(rows.cast_column(column, datasets.Image(decode=False)), title)):
+    for i, row in enumerate(read_rows(rows, title)):
         try:
             picture = decode(row[column])
             if mode := kind(picture):
                 picture = to_rgb(picture)
                 changes.converted[mode] += 1
         except Exception:  # decoders raise errors of many types for damaged data
-            changes.left_out[i] = _file_name(row[column], str(name)) or f"row {i}"
+            changes.left_out[i] = image_name(row[column], str(name), i)
             continue
         changes.enlarged += min(picture.size) < resolution
         pixels += square(picture, resolution).transpose(2, 0, 1).tobytes()
@@ -100,6 +91,25 @@ def load_images(
         return ImageSet(images, None, [], changes)
     class_names = getattr(features[label_column], "names", [])
     return ImageSet(images, torch.tensor(labels, dtype=torch.int64), class_names, changes)
+
+
+def open_images(name: str | Path, split: str, image_column: str | None = None) -> tuple[Any, str]:
+    """Open a split as a `datasets.Dataset` or `IterableDataset`, and return it with the name of its image column.
+
+    The images are not decoded yet: each is a dictionary with `bytes` or a `path`. Raises `DatasetError`.
+    """
+    import datasets  # here, because the library colourizes without this package
+
+    rows = open_split(str(name), split)
+    features = rows.features or {}
+    column = _find_column(features, image_column, IMAGE_COLUMNS, str(name))
+    if column is None:
+        raise DatasetError(
+            f"{name} has the columns {list(features)}: say which holds the images if it is not img or image."
+        )
+    if not _holds_images(features[column]):
+        raise DatasetError(f"The column {column} of {name} holds {features[column]}, not images.")
+    return rows.cast_column(column, datasets.Image(decode=False)), column
 
 
 def _find_column(features: dict[str, Any], wanted: str | None, usual: tuple[str, ...], name: str) -> str | None:
@@ -118,10 +128,10 @@ def _holds_images(feature: Any) -> bool:
     return isinstance(feature, datasets.Image) or (isinstance(feature, dict) and "bytes" in feature)
 
 
-def _file_name(stored: dict[str, Any] | None, folder: str) -> str | None:
-    """The path in the data set's folder of an image that is a file of its own; None for other images."""
+def image_name(stored: dict[str, Any] | None, folder: str, row: int) -> str:
+    """The path in the data set's folder of an image that is a file of its own; `row 3` for other images."""
     if stored is None or stored["bytes"] is not None or stored["path"] is None:
-        return None
+        return f"row {row}"
     path, parent = Path(stored["path"]), Path(folder).resolve()
     return str(path.relative_to(parent)) if path.is_relative_to(parent) else str(path)
 

@@ -4,14 +4,16 @@ The planes of a strip fit into the cores' caches, memory is bounded, and the cor
 every operation.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
 STRIP_PIXELS = 2**18  # a plane of float32 has 1 MiB, so that the planes of one strip fit into a core's cache
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -46,3 +48,16 @@ def one_core_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # PyTorch uses the number set last for threads that are started later, too
+
+
+def in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int = 8
+) -> Iterator[Result]:
+    """Yield `function(item)` for every item, in order; at most `ahead` items are taken before their results."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

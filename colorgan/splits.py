@@ -23,6 +23,10 @@ class DatasetError(ValueError):
     """A data set cannot be used; the message says in one sentence what is wrong and what would be right."""
 
 
+class SplitError(DatasetError):
+    """A data set has no split of the given name."""
+
+
 @functools.cache  # the stages of a training load the same data set again
 def warn_once(sentence: str) -> None:
     logger.warning("%s", sentence)
@@ -107,7 +111,7 @@ def _unreachable(name: str, error: BaseException) -> DatasetError:
 
 def _refusal(name: str, split: str | None, error: Exception) -> DatasetError:
     if split and isinstance(error, ValueError) and "split" in str(error).lower():
-        return DatasetError(f"{name} has no split {split!r}: {_first_line(error)}")
+        return SplitError(f"{name} has no split {split!r}: {_first_line(error)}")
     return DatasetError(f"{name} cannot be read as a data set: {_first_line(error)}")
 
 

@@ -243,6 +243,15 @@ def test_classifiers_of_photographs_see_crops_of_64_pixels(images: Path, tmp_pat
     assert "# colorgan evaluator" in (tmp_path / "other" / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_state_from_before_the_first_validation_becomes_a_classifier(images: Path, tmp_path: Path):
+    train("classifier", tmp_path / "run", images, "--max_train_steps", 2, "--checkpointing_steps", 1)
+    state = tmp_path / "run" / "checkpoint-000001"
+    train("classifier", tmp_path / "at-1", images, "--max_train_steps", 1, "--resume_from_checkpoint", state)
+    metrics = json.loads((tmp_path / "at-1" / "training.json").read_text())["metrics"]
+    assert metrics["step"] == 1
+    assert 0 <= metrics["top1"] <= 100
+
+
 def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_path: Path):
     train("classifier", tmp_path / "first", images, "--max_train_steps", 2)
     begin = ["--classifier", tmp_path / "first", "--max_train_steps", 2]

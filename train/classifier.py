@@ -96,7 +96,8 @@ def main(config: ClassifierConfig) -> None:
             run.update(optimizer, loss)
         run.end_step(loss=loss)
 
-    run.finish(average, run.history[-1] | test_accuracy(average, run))
+    metrics = run.history[-1] if run.history else run.validate()  # of a state from before the first validation
+    run.finish(average, metrics | test_accuracy(average, run))
 
 
 def test_accuracy(classifier: Classifier, run: Run) -> Metrics:

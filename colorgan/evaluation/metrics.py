@@ -259,14 +259,21 @@ def standard_errors(statistic: Callable[[Tensor], dict[str, float]], size: int, 
     return {name: torch.tensor([each[name] for each in results]).std().item() for name in results[0]}
 
 
-def markdown_table(rows: dict[str, dict[str, float]], intervals: dict[str, dict[str, float]] | None = None) -> str:
-    """Return a Markdown table: one row per model, one column per metric, and ± half of the interval if given."""
-    names = [name for name in METRICS if name in next(iter(rows.values()))]
+def markdown_table(
+    rows: dict[str, dict[str, float]],
+    intervals: dict[str, dict[str, float]] | None = None,
+    definitions: dict[str, tuple[int, str]] = METRICS,
+) -> str:
+    """Return a Markdown table: one row per model, one column per metric, and ± half of the interval if given.
+
+    `definitions` has the names of the metrics in the order of the columns, and their decimals.
+    """
+    names = [name for name in definitions if name in next(iter(rows.values()))]
     lines = ["| | " + " | ".join(names) + " |", "|---" + "|---:" * len(names) + "|"]
     for row, values in rows.items():
-        cells = [f"{values[name]:.{METRICS[name][0]}f}" for name in names]
+        cells = [f"{values[name]:.{definitions[name][0]}f}" for name in names]
         for i, name in enumerate(names):
             if intervals and name in intervals[row]:
-                cells[i] += f" ± {intervals[row][name]:.{METRICS[name][0]}f}"
+                cells[i] += f" ± {intervals[row][name]:.{definitions[name][0]}f}"
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

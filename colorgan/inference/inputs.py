@@ -14,7 +14,7 @@ from colorgan.photo.read import Photo
 # Networks that were made for images of 32x32 pixels see a photograph a second time, with a shorter side of so many
 # pixels, and so most of it at once. Together with 48 pixels, this was the best size on Kodak's photographs 1 to 12.
 OVERVIEW_SIZE = 16
-CONTRAST = 1.0  # of a faded photograph's lightness (-1 to 1) after stretching (`bench/photographs.py --faded`)
+CONTRAST = 1.0  # of a faded photograph's lightness (-1 to 1) after stretching (`evaluate_photographs.py --faded`)
 MAX_GAIN = 3.0  # upper limit of the contrast gain, so that flat pictures are not amplified
 MAX_ASPECT = 16  # the longer side of an input has at most this many times the render size
 # Random light of a sample, in units of lightness (-1 to 1): standard deviations of its brightness and of its shadows,
