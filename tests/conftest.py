@@ -31,7 +31,19 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = Path(skimage.__file__).parent / "data"  # photographs that are files of the package
+SLOW_FILES = ("evaluate", "training", "push", "demo", "browser", "publishing", "space")
 PATIENCE = 180  # seconds until a test gives up waiting: a busy machine is slow, and no test measures time
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--dist loadfile`, begin with the slow files; pytest-xdist would begin with those of the most tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first, so that no process is left alone with one of them at the end."""
+    order = {f"test_{name}": place for place, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")

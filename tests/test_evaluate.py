@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard, ModelCardData
 from PIL import Image
+from scripts import run_script
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorgan import Colorizer
@@ -32,9 +32,7 @@ METRICS = [
 
 
 def evaluate(*options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train/evaluate.py", *map(str, options)]
-    both_cores = os.environ | {"OMP_NUM_THREADS": "2"}  # the longest test, which runs last
-    return subprocess.run(command, cwd=ROOT, env=both_cores, capture_output=True, text=True, timeout=2400)
+    return run_script("train/evaluate.py", *options, timeout=2400)
 
 
 class Inception(torch.nn.Module):

@@ -1,4 +1,7 @@
-"""The training scripts as a user runs them: real commands, stopped, killed, resumed and run as two processes."""
+"""The training scripts as a user runs them: real commands, stopped, killed, resumed and run as two processes.
+
+Most short runs are forked by `scripts.run_script`; the others are new Python processes.
+"""
 
 import json
 import os
@@ -25,6 +28,7 @@ from accelerate.state import AcceleratorState
 from hub_server import HubServer
 from PIL import Image
 from safetensors.numpy import load_file
+from scripts import run_script
 from skimage import data
 
 from colorgan import Colorizer
@@ -68,11 +72,16 @@ def train(
     folder: Path,
     images: Path,
     *options: object,
-    launch: Sequence[object] = (sys.executable,),
+    launch: Sequence[object] = (),
     **variables: str,
 ) -> str:
-    command = [*launch, f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
-    return run(command, **variables)
+    """Train, and return what was printed: in a forked process, or in a new one with a launcher or variables."""
+    command = [f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
+    if launch or variables:
+        return run([*(launch or [sys.executable]), *command], **variables)
+    result = run_script(*command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
 
 
 @pytest.fixture

@@ -188,7 +188,8 @@ def frechet_distance(a: Tensor, b: Tensor, weights: Tensor | None = None) -> flo
     """
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a, weights), _moments(b, weights)
     root = _matrix_root(cov_a)
-    trace = cov_a.trace() + cov_b.trace() - 2 * _matrix_root(root @ cov_b @ root).trace()
+    squares = torch.linalg.eigvalsh(root @ cov_b @ root)  # of the eigenvalues of the root of cov_a @ cov_b
+    trace = cov_a.trace() + cov_b.trace() - 2 * squares.clamp(min=0).sqrt().sum()
     return ((mean_a - mean_b).square().sum() + trace).clamp(min=0).item()  # rounding errors can make it about -1e-6
 
 
