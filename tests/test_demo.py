@@ -37,9 +37,10 @@ from colorgan.color import rgb_to_lab
 from colorgan.demo import jobs, uploads
 from colorgan.demo.about import about
 from colorgan.demo.jobs import Jobs
+from colorgan.demo.options import QUEUE, new_parser
 from colorgan.demo.page import example_photos
 from colorgan.demo.samples import MAX_SAMPLES, TILE
-from colorgan.demo.start import QUEUE, _parser
+from colorgan.demo.start import default_models
 from colorgan.demo.uploads import EXAMPLE_HINTS, MAX_FILES
 from colorgan.evaluation.evaluate import evaluate
 from colorgan.hub.checkpoint import bundled_generators
@@ -380,7 +381,7 @@ def test_models_come_from_the_environment_and_a_missing_one_is_named(offline: st
 
 def test_all_bundled_models_are_offered_and_the_default_one_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLORGAN_MODELS", raising=False)
-    assert _parser().parse_args([]).model == bundled_generators()
+    assert default_models() == bundled_generators()
     assert bundled_generators()[0] == DEFAULT_MODEL
 
 
@@ -490,7 +491,7 @@ def test_the_documentation_has_every_endpoint_option_and_limit() -> None:
     for endpoint in ("/colorize", "/colorize_batch", "/compare", "/sample"):
         assert f'"{endpoint}"' in example
         assert f"| `{endpoint}` |" in text
-    for action in _parser()._actions:
+    for action in new_parser()._actions:
         option = action.option_strings[-1]
         assert option == "--help" or f"| `{option}" in text
     assert uploads.MAX_FILE_SIZE == "64mb"

@@ -106,13 +106,15 @@ def test_the_extra_for_mcp_can_be_installed_with_the_constraints() -> None:
         assert each.specifier.contains(pinned[each.name.lower()]), each
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["info", "--help"], ["photo.jpg", "--quality", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["info", "--help"], ["app", "--help"], ["photo.jpg", "--quality", "0"]]
+)
 def test_the_command_starts_without_heavy_imports(arguments: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "colorgan", *arguments]
     run = subprocess.run(command, capture_output=True, text=True)
     modules = set(re.findall(r"^import time: .*\| +(\S+)$", run.stderr, re.MULTILINE))
     assert "colorgan.cli" in modules
-    assert not modules & {"torch", "numpy", "PIL", "huggingface_hub", "safetensors", "tqdm"}
+    assert not modules & {"torch", "numpy", "PIL", "huggingface_hub", "safetensors", "tqdm", "gradio"}
 
 
 def test_wrong_inputs_are_refused_before_pytorch_is_imported() -> None:

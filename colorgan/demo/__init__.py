@@ -1,9 +1,27 @@
 """The demo in a browser: the only part of colorgan that knows Gradio."""
 
 import os
+from pathlib import Path
+
+from colorgan.demo.options import new_parser
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
-from colorgan.demo.start import main
+
+def main(argv: list[str] | None = None, models_file: Path | None = None, prog: str = "app.py") -> None:
+    """Start the demo with these command-line arguments (by default, those of the process).
+
+    Without `--model`, it shows the models named in the environment variable COLORGAN_MODELS, else those named in
+    `models_file` (which a Space has), else the bundled ones. Returns when the demo is stopped.
+    """
+    parser = new_parser(prog)
+    options = parser.parse_args(argv)
+    if options.port is not None and not 1 <= options.port <= 65535:
+        parser.error(f"--port must be between 1 and 65535, not {options.port}.")
+
+    from colorgan.demo.start import run  # only now, because Gradio's import takes seconds
+
+    run(options, models_file, parser.error)
+
 
 __all__ = ["main"]
