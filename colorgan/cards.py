@@ -175,7 +175,7 @@ On the {images["validation"]} validation images, after step {step}: \
 
 
 def _changes(data: dict[str, Any]) -> str:
-    """What was done to the images when they were loaded, as the beginning of a list; records of CIFAR-10 have none."""
+    """How the images were changed when they were loaded, as the beginning of a list; empty for records of CIFAR-10."""
     parts = {
         "num_converted": "were converted to RGB",
         "num_enlarged": "were enlarged",

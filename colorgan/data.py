@@ -113,7 +113,7 @@ def open_images(name: str | Path, split: str, image_column: str | None = None) -
 
 
 def _find_column(features: dict[str, Any], wanted: str | None, usual: tuple[str, ...], name: str) -> str | None:
-    """The wanted column, else the first of the usual ones, else None. Raises `DatasetError` if it does not exist."""
+    """The wanted column, else the first with a usual name, else None. Raises `DatasetError` if it does not exist."""
     if wanted is not None and wanted not in features:
         raise DatasetError(f"{name} has no column {wanted}; it has the columns {list(features)}.")
     return wanted or next((each for each in usual if each in features), None)

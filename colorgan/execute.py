@@ -33,7 +33,7 @@ class _SkippedError(PhotoError):
 
 @dataclass
 class Report:
-    """What became of the pictures: an error message for each that failed, and how many were left because of colour."""
+    """The result of a run: an error message for each picture that failed, and how many were left because of colour."""
 
     errors: list[str] = field(default_factory=list)
     coloured: int = 0

@@ -20,7 +20,7 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
     # a short name of its own: a long file name with a suffix could exceed the file system's limit of 255 bytes
     temporary = path.with_name(f".colorgan-{os.getpid()}-{threading.get_ident()}-{os.urandom(4).hex()}.part")
     try:
-        with open(temporary, "xb") as file:  # unlike tempfile, open gives the permissions that the user's umask allows
+        with open(temporary, "xb") as file:  # unlike tempfile, open() sets the permissions that the user's umask allows
             yield file
         os.replace(temporary, path)
     finally:

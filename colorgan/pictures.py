@@ -83,7 +83,7 @@ def square(picture: Image.Image, size: int) -> np.ndarray:
 
 @dataclass
 class Changes:
-    """What was done to the images of a split so that they could be used.
+    """How the images of a split were changed so that they could be used.
 
     `converted` counts the images that were not RGB, by their mode; `enlarged` those smaller than the resolution.
     `left_out` has the row numbers of the unreadable images with their names.

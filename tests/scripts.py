@@ -20,7 +20,7 @@ _PROCESSES.set_forkserver_preload(
 )
 
 
-def run_script(*words: object, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+def run_script(*words: object, timeout: int = 600) -> subprocess.CompletedProcess[str]:
     """Run `python words...` in the root of the repository, and return its status and what it printed."""
     command = list(map(str, words))
     with tempfile.TemporaryDirectory() as folder:

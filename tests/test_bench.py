@@ -18,7 +18,7 @@ BENCH = Path(__file__).parent.parent / "bench"
 def time_script(*arguments: str) -> dict:
     command = [sys.executable, str(BENCH / "measuring.py"), *arguments, "--train_batch_size", "8"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -43,7 +43,7 @@ def test_recipes_are_compared_at_the_same_seeds(images: Path) -> None:
     command = [sys.executable, str(BENCH / "recipes.py"), "precision", "--dataset_name", str(images)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
-        [*command, "--seeds", "2", "--steps", "2"], capture_output=True, text=True, timeout=200, env=environment
+        [*command, "--seeds", "2", "--steps", "2"], capture_output=True, text=True, timeout=600, env=environment
     )
     assert done.returncode == 0, done.stderr
     header, _, first, second = (

@@ -61,7 +61,7 @@ def hub(tmp_path: Path, cifar10: dict[str, bytes]):
 
 def run(command: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | environment
-    run = subprocess.run(command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, timeout=200)
+    run = subprocess.run(command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, timeout=600)
     assert "hf_w" not in run.stdout + run.stderr, "a token was shown"
     return run
 

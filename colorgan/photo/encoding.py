@@ -49,7 +49,7 @@ class Encoding:
     tone: Callable[[np.ndarray], np.ndarray] | None = None
 
     def tables(self, channels: int, levels: int) -> np.ndarray:
-        """What each level of each channel, 1 or 3, adds to the luminance before `tone`: (channels, levels) float32."""
+        """The share of each level of each channel in the luminance before `tone`: (1 or 3 channels, levels) float32."""
         if self.curve is None:
             values = srgb_luminance_tables(1, levels).numpy()[0]
         else:

@@ -20,7 +20,7 @@ from colorgan.photo.xmp import EXTENSION_PART, clean_xmp, extension_name, split_
 XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = CAPTION_TAGS = 0x02BC, 0x83BB, 0x8649  # of TIFF
 MAX_PAGES = 10  # of a TIFF, of which captions are read
 REDUCED = 1  # a bit of the tag NewSubfileType: the page is a thumbnail
-# what the segments of a JPEG begin with
+# the first bytes of the segments of a JPEG
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
 PHOTOSHOP_HEAD = b"Photoshop 3.0\0"

@@ -33,7 +33,7 @@ COLOURS = {
     CMYK: 4,
     YCBCR: 3,
     CIELAB: 3,
-}  # channels that are no extra ones
+}  # channels that are not extra channels
 # compressions that tifffile decodes without the imagecodecs package, and fast: none, Deflate (two numbers), LZMA
 BY_TIFFFILE = (1, 8, 32946, 34925)
 # compressions that Pillow decodes: CCITT, LZW, JPEG, PackBits, ThunderScan, Zstandard. (Its libtiff lacks WebP.)

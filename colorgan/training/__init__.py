@@ -1,4 +1,4 @@
-"""What the training recipes share: options, the training run, its states on disk, its launch and its error messages."""
+"""Shared by the training recipes: options, the training run, its states on disk, its launch and its error messages."""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""What a run leaves in its output folder: the checkpoint, the record of the training, a picture and the model card."""
+"""The results in the output folder of a run: the checkpoint, training.json, a sample picture and the model card."""
 
 import json
 import shutil
