@@ -531,7 +531,11 @@ MARK = {"meta": {"_type": "gradio.FileData"}}
 def test_a_file_of_the_server_is_no_upload(app: str, path: str, mark: dict) -> None:
     upload = {"path": upload_file(app, "coffee.png", (PHOTOS / "coffee.png").read_bytes()).json()[0], **MARK}
     photo = {"path": path, **mark}
-    calls = {"colorize": lambda x: [x, "unet", 1, 0, 0], "colorize_batch": lambda x: [[x], "unet", 1, 0]}
+    reference = [None, 0.7]
+    calls = {
+        "colorize": lambda x: [x, "unet", 1, 0, 0, [], *reference],
+        "colorize_batch": lambda x: [[x], "unet", 1, 0, *reference],
+    }
     for endpoint, data in calls.items():
         assert "event: complete" in answer(app, endpoint, data(upload))  # so the refusal below is about the file
         said = answer(app, endpoint, data(photo))
