@@ -19,8 +19,9 @@ from colorgan.demo.endpoints import (
     saturation_choice,
     seed_choice,
 )
-from colorgan.demo.jobs import Album, Jobs
+from colorgan.demo.jobs import Album, Jobs, Known
 from colorgan.demo.networks import title
+from colorgan.demo.painting import hints_of, painting, state_of
 from colorgan.demo.samples import ALL_CLASSES
 from colorgan.demo.theme import HEADER
 from colorgan.demo.uploads import MAX_FILES, accept_nearest_number, photo_input, photos_input
@@ -31,6 +32,10 @@ EXAMPLES = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg")
 CREDIT = (
     "Examples: photographs of [scikit-image](https://scikit-image.org) by Stéfan van der Walt, NASA, "
     "Rachel Michetti and SpaceX, public domain or CC0."
+)
+HINTS_HELP = (
+    "Click or tap a place of the picture to give it the chosen colour. Drag a hint to move it; right click or a long "
+    "press removes it. Only hue and strength of the colour count, and grey keeps a part uncoloured."
 )
 GALLERY = {"format": "png", "height": "auto", "show_label": False, "elem_classes": "pictures"}
 PRIVATE = {"api_visibility": "private", "show_progress": "minimal"}
@@ -72,14 +77,19 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
     before_after = str(jobs.grey(examples[0])), str(jobs.colorize(examples[0], for_browser=True))
 
     def show(
-        photo: str | None, model: str, saturation: float, render_size: int, sample: int
+        photo: str | None,
+        model: str,
+        saturation: float,
+        render_size: int,
+        sample: int,
+        hints: str,
     ) -> tuple[gr.Component, ...]:
         """Return the new notice, slider, gallery and download button.
 
         Without a photograph, they show the first example.
         """
         photo = photo or examples[0]
-        settings = saturation, render_size, sample
+        settings = saturation, render_size, sample, Known(hints_of(hints, photo))
         slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
         download, result = gr.DownloadButton(visible=False), None
         try:
@@ -95,6 +105,14 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
         except PhotoError as error:  # the result of the previous photograph is hidden
             sentences = [str(error)]
         return gr.HTML(_paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
+
+    def new_painting(photo: str | None) -> gr.HTML:
+        """Show another photograph without hints in the picture that takes hints."""
+        photo = photo or examples[0]
+        try:
+            return gr.HTML(**state_of(photo, str(jobs.grey(photo))))
+        except PhotoError:  # `show` says it
+            return gr.HTML()
 
     with gr.Row(elem_id="photo-tab"):
         with gr.Column(scale=2, min_width=300, elem_id="inputs"):
@@ -128,15 +146,19 @@ def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
                     saturation = accept_nearest_number(saturation_choice(min_width=220))
                     size = accept_nearest_number(render_size_choice(min_width=220))
                 sample = accept_nearest_number(sample_choice())
+            with gr.Accordion("Hints: colours that you know", open=False, elem_id="painting"):
+                gr.Markdown(HINTS_HELP, elem_classes="small")
+                hints = painting(examples[0], before_after[0])
             with gr.Row():
                 another = gr.Button("Other colours", scale=1)
                 download = _download(jobs.colorize(examples[0]))
     photo.change(lambda: 0, None, sample, api_visibility="private", queue=False)
     another.click(lambda sample: sample + 1, sample, sample, api_visibility="private", queue=False)
+    photo.change(new_painting, photo, hints, **PRIVATE, **in_queue("photo"))
     gr.on(
-        [photo.change, model.change, saturation.change, size.change, sample.change],
+        [photo.change, model.change, saturation.change, size.change, sample.change, hints.input],
         show,
-        [photo, model, saturation, size, sample],
+        [photo, model, saturation, size, sample, hints],
         [notice, slider, gallery, download],
         trigger_mode="always_last",  # while a slider moves, only its last value is computed
         show_progress_on=[slider, gallery],

@@ -1,0 +1,146 @@
+"""Colour hints on the page, in headless Chromium: by mouse, touch and keyboard, with undo and files."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import PATIENCE
+from PIL import Image
+from test_browser import browser, open_page, pictures, playwright_api, pytestmark, upload, wait_until  # noqa: F401
+
+from colorgan import Hint
+from colorgan.color import rgb_to_lab
+
+Page, expect = playwright_api.Page, playwright_api.expect
+RED = "#a04040"
+
+
+@pytest.fixture
+def page(browser, app: str, grey_photo: Path) -> Iterator[Page]:  # noqa: F811
+    page = open_page(browser, app)
+    errors: list[Exception] = []
+    page.on("pageerror", lambda error: errors.append(error))
+    start(page, grey_photo)
+    yield page
+    assert not errors
+    page.close()
+
+
+def start(page: Page, photo: Path) -> None:
+    """Upload a photograph, open the hints and choose a red."""
+    upload(page, photo)
+    page.get_by_text("Hints: colours that you know").click()
+    page.get_by_label("Colour as hex code or name").fill(RED)
+    page.get_by_label("Colour as hex code or name").press("Enter")
+    width, height = Image.open(photo).size
+    preview = page.locator(".stage img")
+    wait_until(page, lambda: preview.evaluate("i => i.naturalWidth / i.naturalHeight") == pytest.approx(width / height))
+
+
+def point(page: Page, x: float, y: float) -> tuple[float, float]:
+    """The place on the screen of fractions of the picture."""
+    page.locator(".stage").scroll_into_view_if_needed()
+    box = page.locator(".stage img").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def marks(page: Page) -> list[tuple[float, float]]:
+    """The places of the marks, as fractions of the picture."""
+    places = page.locator(".marks span").evaluate_all("all => all.map(m => [m.style.left, m.style.top])")
+    return [(float(left[:-1]) / 100, float(top[:-1]) / 100) for left, top in places]
+
+
+def distance(page: Page, x: float, y: float) -> float:
+    """How far the downloaded file is from the red at a place, in a and b."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("^Download .*colorized")).click()
+    rgb = torch.from_numpy(np.array(Image.open(download.value.path()).convert("RGB"))).permute(2, 0, 1)
+    row, column = Hint(x, y, RED).pixel(*rgb.shape[1:])
+    return (rgb_to_lab(rgb / 255)[1:, row, column] - torch.tensor(Hint(x, y, RED).ab)).abs().max().item()
+
+
+def test_hints_by_mouse_are_in_the_downloaded_file_and_can_be_moved_undone_and_removed(page: Page) -> None:
+    before = distance(page, 0.2, 0.3)
+    assert before > 5
+    page.mouse.click(*point(page, 0.2, 0.3))
+    ((x, y),) = marks(page)
+    assert (x, y) == pytest.approx((0.2, 0.3), abs=0.01)
+    wait_until(page, lambda: distance(page, x, y) < 2)
+    expect(page.locator(".say")).to_have_text(f"Added {RED} at 20 % from the left and 30 % from the top.")
+    page.mouse.move(*point(page, x, y))
+    page.mouse.down()
+    page.mouse.move(*point(page, 0.8, 0.2), steps=4)
+    page.mouse.up()
+    ((x, y),) = marks(page)
+    assert (x, y) == pytest.approx((0.8, 0.2), abs=0.01)
+    wait_until(page, lambda: distance(page, x, y) < 2)
+    assert distance(page, 0.2, 0.3) > 2
+    page.locator("#hints").get_by_role("button", name="Undo").click()
+    assert marks(page)[0] == pytest.approx((0.2, 0.3), abs=0.01)
+    page.keyboard.press("Control+z")
+    assert marks(page) == []
+    wait_until(page, lambda: distance(page, 0.2, 0.3) == before)
+    page.locator(".stage").focus()
+    page.keyboard.press("Control+Shift+z")
+    assert len(marks(page)) == 1
+    page.mouse.click(*point(page, 0.2, 0.3), button="right")
+    assert marks(page) == []
+    wait_until(page, lambda: distance(page, 0.2, 0.3) == before)
+
+
+def test_hints_by_keyboard_are_said(page: Page) -> None:
+    page.locator(".stage").focus()
+    for _ in range(6):
+        page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".say")).to_have_text("80 %, 19 %")
+    page.keyboard.press("Enter")
+    assert marks(page) == [pytest.approx((0.8, 0.19))]
+    expect(page.locator(".say")).to_have_text(f"Added {RED} at 80 % from the left and 19 % from the top.")
+    wait_until(page, lambda: distance(page, 0.8, 0.19) < 2)
+    page.locator(".stage").focus()
+    page.keyboard.press("Delete")
+    assert marks(page) == []
+    page.get_by_label("Colour as hex code or name").fill("reddish")
+    page.get_by_label("Colour as hex code or name").press("Enter")
+    expect(page.locator(".say")).to_contain_text("reddish is not an opaque colour")
+
+
+def test_hints_are_saved_and_opened_and_end_with_the_photograph(page: Page, grey_photo: Path, tmp_path: Path) -> None:
+    page.mouse.click(*point(page, 0.2, 0.3))
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Save hints").click()
+    saving.value.save_as(tmp_path / "hints.json")
+    (hint,) = json.loads((tmp_path / "hints.json").read_text())
+    assert hint["color"] == RED
+    other = tmp_path / "other.png"
+    Image.open(grey_photo).rotate(180).save(other)
+    upload(page, other)
+    wait_until(page, lambda: marks(page) == [])
+    page.locator("#hints input[type=file]").set_input_files(tmp_path / "hints.json")
+    wait_until(page, lambda: marks(page) == [pytest.approx((hint["x"], hint["y"]))])
+    wait_until(page, lambda: distance(page, hint["x"], hint["y"]) < 2)
+    (tmp_path / "wrong.json").write_text("[3]")
+    page.locator("#hints input[type=file]").set_input_files(tmp_path / "wrong.json")
+    expect(page.locator(".say")).to_contain_text("wrong.json holds no hints")
+    assert len(marks(page)) == 1
+
+
+def test_hints_by_touch(browser, app: str, grey_photo: Path) -> None:  # noqa: F811
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(app)
+    expect(pictures(page)).to_have_count(2)
+    start(page, grey_photo)
+    page.touchscreen.tap(*point(page, 0.2, 0.3))
+    ((x, y),) = marks(page)
+    assert (x, y) == pytest.approx((0.2, 0.3), abs=0.02)
+    wait_until(page, lambda: distance(page, x, y) < 2)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
