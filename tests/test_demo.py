@@ -582,7 +582,7 @@ def test_a_large_request_is_refused(app: str, name: str) -> None:
     ],
 )
 def test_invalid_values_get_a_sentence(app: str, endpoint: str, position: int, value: object, sentence: str) -> None:
-    data = {"colorize": [None, "unet", 1, 0, 0], "sample": ["cat", 0, 1]}[endpoint]
+    data = {"colorize": [None, "unet", 1, 0, 0, [], None, 0.7], "sample": ["cat", 0, 1]}[endpoint]
     data[position] = value
     assert sentence in json.loads(answer(app, endpoint, data).partition("data: ")[2])["error"]
 
@@ -677,7 +677,7 @@ def test_a_closed_tab_frees_its_work(app: str, client: Client, tmp_path: Path, s
         response = upload_file(app, f"left-{i}.jpg", (tmp_path / f"left-{i}.jpg").read_bytes())
         files.append({"path": response.json()[0], **MARK})
     call = f"{app}gradio_api/call/colorize_batch"
-    event = post(call, {"data": [files, "unet", 1, 0]})["event_id"]
+    event = post(call, {"data": [files, "unet", 1, 0, None, 0.7]})["event_id"]
     with urllib.request.urlopen(f"{call}/{event}") as tab:
         while b"generating" not in tab.readline():
             pass
