@@ -10,12 +10,14 @@ import pytest
 import torch
 from conftest import PATIENCE
 from PIL import Image
-from test_browser import browser, open_page, pictures, playwright_api, pytestmark, upload, wait_until  # noqa: F401
 
 from colorgan import Hint
 from colorgan.color import rgb_to_lab
 
-Page, expect = playwright_api.Page, playwright_api.expect
+pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
+from playwright.sync_api import Page, expect  # noqa: E402
+from test_browser import browser, open_page, pictures, pytestmark, upload, wait_until  # noqa: E402, F401
+
 RED = "#a04040"
 
 
@@ -45,6 +47,7 @@ def point(page: Page, x: float, y: float) -> tuple[float, float]:
     """The place on the screen of fractions of the picture."""
     page.locator(".stage").scroll_into_view_if_needed()
     box = page.locator(".stage img").bounding_box()
+    assert box
     return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
