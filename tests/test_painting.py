@@ -15,8 +15,8 @@ from colorgan import Hint
 from colorgan.color import rgb_to_lab
 
 pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
-from playwright.sync_api import Page, expect  # noqa: E402
-from test_browser import browser, open_page, pictures, pytestmark, upload, wait_until  # noqa: E402, F401
+from playwright.sync_api import Page, expect
+from test_browser import browser, open_page, pictures, pytestmark, upload, wait_until  # noqa: F401
 
 RED = "#a04040"
 
