@@ -1,4 +1,4 @@
-"""colorgan: colourize photographs with small networks trained on CIFAR-10."""
+"""colorgan: colourize photographs with small networks."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from colorgan.photo.write import write_photo
 
 __version__ = "0.1.0"  # read by setuptools, so a literal
-DEFAULT_MODEL = "unet"  # the bundled checkpoint that colourizes photographs unless another one is named
+DEFAULT_MODEL = "photo"  # the bundled checkpoint that colourizes photographs unless another one is named
 __all__ = [
     "CheckpointError",
     "Colorizer",

@@ -76,7 +76,7 @@ CITATION = """## Licence and citation
 Apache-2.0. If you use it in research, please cite
 
 ```bibtex
-@software{colorgan, title = {colorgan: colourizing with small networks trained on CIFAR-10}, year = {2026}}
+@software{colorgan, title = {colorgan: colourizing with small networks}, year = {2026}}
 ```
 """
 # SHA-256 of all pixels of the photographs above, at 80 pixels
