@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from colorgan import __version__, cli, read_photo, write_photo
+from colorgan import DEFAULT_MODEL, __version__, cli, read_photo, write_photo
 from colorgan.photo import Photo
 from colorgan.photo.provenance import SOURCE_TYPE, with_provenance
 
@@ -75,7 +75,7 @@ def test_the_command_writes_it_unless_told_not_to(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     Image.fromarray(PIXELS[..., 0]).save("a.jpg", xmp=OWN, comment="a cat")
     assert cli.main(["a.jpg", "--hint", "0.5,0.5=brown", "-o", "b.png"]) == 0
-    assert attributes(Path("b.png"))["CreatorTool"] == f"Scan 2.1; colorgan {__version__} (unet, 1 hint)"
+    assert attributes(Path("b.png"))["CreatorTool"] == f"Scan 2.1; colorgan {__version__} ({DEFAULT_MODEL}, 1 hint)"
     assert cli.main(["a.jpg", "--no-metadata", "-o", "c.png"]) == 0
     photo = read_photo("c.png")
     assert (photo.metadata.xmp, photo.metadata.texts, photo.exif) == (b"", [], b"")
