@@ -248,18 +248,15 @@ element.addEventListener('drop', event => {
 function reset() {
   clearTimeout(timer);
   [hints, past, future, drag] = [[], [], [], null];
+  own = props.value = JSON.stringify({photo: props.photo, hints});
   image.src = props.picture || '';
   say('');
   draw();
 }
 find('[data-do=pick]').hidden = !window.EyeDropper;
 watch('photo', reset);
-watch('value', () => {
-  if (props.value === own) return;
-  own = props.value;
-  try { hints = JSON.parse(props.value).hints; } catch { hints = []; }
-  draw();
-});
+// the server may send the state of a photograph twice, the second time when the visitor has added hints
+watch('value', () => { if (props.value !== own) props.value = own; });
 reset();
 """
 
