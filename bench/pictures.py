@@ -1,7 +1,7 @@
 """How are the pictures of README made?
 
-    python bench/pictures.py before-after [--models unet cgan nogan] [--photos FILE ...]    # docs/before-after.jpg
-    python bench/pictures.py demo [--model NoGAN] [--example chelsea]                       # docs/demo.png
+    python bench/pictures.py before-after [--models photo unet cgan nogan] [--photos FILE ...]   # docs/before-after.jpg
+    python bench/pictures.py demo [--model Photo] [--example astronaut]   # docs/demo.png
 
 `before-after` colours scikit-image's photographs, made grey. `demo` takes a screenshot of the page in Chromium, which
 must be installed.
@@ -30,11 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="picture", required=True)
     before_after = commands.add_parser("before-after")
-    before_after.add_argument("--models", nargs="+", default=["unet", "cgan", "nogan"])
+    before_after.add_argument("--models", nargs="+", default=["photo", "unet", "cgan", "nogan"])
     before_after.add_argument("--photos", nargs="+", type=Path, default=PHOTOS)
     screenshot = commands.add_parser("demo")
-    screenshot.add_argument("--model", default="NoGAN", help="the network's name on the page")
-    screenshot.add_argument("--example", default="chelsea", help="one of the page's photographs")
+    screenshot.add_argument("--model", default="Photo", help="the network's name on the page")
+    screenshot.add_argument("--example", default="astronaut", help="one of the page's photographs")
     options = parser.parse_args()
     if options.picture == "demo":
         save_screenshot(options.model, options.example)
@@ -69,7 +69,7 @@ def save_screenshot(model: str, example: str) -> None:
         coloured = page.locator("#before-after img").last
         before = coloured.get_attribute("src") or ""
         page.locator(f"#inputs button.gallery-item:has(img[src*={example}])").click()
-        page.get_by_role("tabpanel").get_by_label(model).first.click()
+        page.get_by_role("radio", name=model, exact=True).first.check()
         expect(coloured).not_to_have_attribute("src", before)
         expect(coloured).to_have_attribute("src", re.compile(example))
         divider = page.get_by_role("separator")
