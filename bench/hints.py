@@ -1,6 +1,6 @@
-"""How much do hints improve the colours, and how fast?
+"""How much do hints improve the colours?
 
-    python bench/hints.py [--dataset_name uoft-cs/cifar10] [--model unet] [--max_images 2000] [--plot docs/hints.png]
+    python bench/hints.py [--dataset_name uoft-cs/cifar10] [--model unet] [--max_images 2000]
     python bench/hints.py --photographs FOLDER [--model unet]
 
 A hint is a random pixel with its true colour. On test images of CIFAR-10, which have colour, `psnr_pooled` and `psnr`
@@ -30,7 +30,6 @@ def main() -> None:
     parser.add_argument("--dataset_name", default="uoft-cs/cifar10")
     parser.add_argument("--max_images", type=int)
     parser.add_argument("--photographs", type=Path, help="a folder of photographs, instead of the data set")
-    parser.add_argument("--plot", type=Path, help="write the curve of the data set as a picture")
     options = parser.parse_args()
     colorizer = Colorizer.from_pretrained(options.model)
     if options.photographs:
@@ -40,13 +39,9 @@ def main() -> None:
     truth = images.images[: options.max_images]
     print(f"{len(truth)} images of {options.dataset_name} (test), {options.model}\n")
     print("| hints | psnr_pooled | psnr |\n|---:|---:|---:|", flush=True)
-    curve = []
     errors = torch.stack([errors_of(colorizer, image, seed) for seed, image in enumerate(truth)], dim=1)
     for count, error in zip(COUNTS, errors, strict=True):
-        curve.append(psnr_from(error.mean()).item())
-        print(f"| {count} | {curve[-1]:.2f} | {psnr_from(error).mean():.2f} |", flush=True)
-    if options.plot:
-        save_plot(curve, options.plot)
+        print(f"| {count} | {psnr_from(error.mean()):.2f} | {psnr_from(error).mean():.2f} |", flush=True)
 
 
 def errors_of(colorizer: Colorizer, image: torch.Tensor, seed: int) -> torch.Tensor:
@@ -82,21 +77,6 @@ def measure_photographs(colorizer: Colorizer, folder: Path) -> None:
     print("| hints | ab error | pooled |\n|---:|---:|---:|")
     for count, error in zip(COUNTS, table.T, strict=True):
         print(f"| {count} | {(error / grey).mean():.3f} | {error.sum() / grey.sum():.3f} |")
-
-
-def save_plot(curve: list[float], path: Path) -> None:
-    import matplotlib  # pyright: ignore[reportMissingImports]  # part of the [bench] extra only
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt  # pyright: ignore[reportMissingImports]
-
-    _, axes = plt.subplots(figsize=(5, 3), layout="constrained")
-    axes.plot(range(len(COUNTS)), curve, marker="o")
-    axes.set_xticks(range(len(COUNTS)), [str(count) for count in COUNTS])
-    axes.set_xlabel("random hints in an image of 32 x 32 pixels")
-    axes.set_ylabel("psnr_pooled, dB")
-    axes.grid(alpha=0.3)
-    plt.savefig(path, dpi=110)
 
 
 def stack(rgb: np.ndarray) -> torch.Tensor:
