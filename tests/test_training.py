@@ -281,6 +281,16 @@ def test_a_classifier_learns_from_labels_and_from_a_teacher(images: Path, tmp_pa
     assert not same_weights(tmp_path / "again/model.safetensors", tmp_path / "taught/model.safetensors")
 
 
+def test_test_labels_of_other_classes_are_not_measured(images: Path, tmp_path: Path):
+    folder = shutil.copytree(images, tmp_path / "images")
+    for before, after in (("cat", "dog"), ("cup", "mug")):
+        (folder / "test" / before).rename(folder / "test" / after)
+    train("classifier", tmp_path / "run", folder, "--max_train_steps", 2)
+    metrics = json.loads((tmp_path / "run" / "training.json").read_text())["metrics"]
+    assert "top1" in metrics
+    assert "test_top1" not in metrics
+
+
 def test_compiled_and_automatic_precision_have_the_same_metrics(images: Path, tmp_path: Path):
     errors = {}
     for name, options in {"plain": ["--mixed_precision", "no"], "auto": [], "compiled": ["--compile"]}.items():
