@@ -23,8 +23,11 @@ if "HF_DATASETS_CACHE" not in os.environ:  # read when datasets is imported; the
 
 import pytest
 import skimage
+import torch
 from PIL import Image
 from skimage import data
+
+from colorgan.models import Generator
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -65,6 +68,16 @@ def photo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             left, top = 100 * (i % 4), 90 * (i // 4)
             photo.crop((left, top, left + 96, top + 96)).resize((32, 32)).save(folder / "test" / label / f"{i:02}.png")
     return folder
+
+
+def painting_network(architecture: str = "residual", **options: int) -> Generator:
+    """A small untrained network that paints strong colours, the same one at every call."""
+    torch.manual_seed(0)
+    generator = Generator(architecture, width=8, **options)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return generator
 
 
 @pytest.fixture(scope="session")

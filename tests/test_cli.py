@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from conftest import painting_network
 from PIL import Image
 
 from colorgan import Generator, Hint, cli, execute
@@ -27,13 +28,8 @@ GREY = CHELSEA[..., 1]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small untrained network that paints something, as a checkpoint folder."""
-    torch.manual_seed(0)
-    generator = Generator(width=8)
-    with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
     folder = tmp_path_factory.mktemp("checkpoint")
-    generator.save_pretrained(folder)
+    painting_network().save_pretrained(folder)
     return str(folder)
 
 

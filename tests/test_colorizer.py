@@ -11,6 +11,7 @@ import pytest
 import skimage.data
 import torch
 import torch.nn.functional as F
+from conftest import painting_network
 from PIL import Image
 
 import colorgan.photo
@@ -28,13 +29,8 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 @pytest.fixture(scope="module")
 def colorizer() -> Colorizer:
-    """An untrained network whose last layer is enlarged until it paints strong colours."""
-    torch.manual_seed(0)
-    generator = Generator(width=8)
-    with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
-    return Colorizer(generator, device="cpu")
+    """An untrained network that paints strong colours."""
+    return Colorizer(painting_network(), device="cpu")
 
 
 def lab_of(pixels: np.ndarray) -> torch.Tensor:

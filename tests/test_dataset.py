@@ -11,12 +11,12 @@ import datasets
 import numpy as np
 import pytest
 import skimage.data
-import torch
+from conftest import painting_network
 from hub_server import HubServer
 from PIL import Image
 from test_processes import launch
 
-from colorgan import Generator, cli
+from colorgan import cli
 from colorgan.photo import read_photo
 
 CHELSEA = skimage.data.chelsea()[60:100, 100:160]
@@ -68,12 +68,7 @@ def rows(count: int, begin: int = 0) -> dict[str, list]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder: source/ with a split of 40 rows and one of 10, and a checkpoint that paints something."""
     monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    generator = Generator(width=8)
-    with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
-    generator.save_pretrained("checkpoint")
+    painting_network().save_pretrained("checkpoint")
     Path("source/data").mkdir(parents=True)
     for split, count in (("train", 40), ("test", 10)):
         rows_of = datasets.Dataset.from_dict(rows(count), features=FEATURES)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from conftest import painting_network
 from films import luma_of, pan, sound_of, sound_packets_of, times_of, write_film
 
-from colorgan import Colorizer, FilmError, Generator, cli
+from colorgan import Colorizer, FilmError, cli
 from colorgan.film import convert
 from colorgan.film.colour import Colours
 from colorgan.film.frames import coloured_frames, predicted_frames, push
@@ -26,13 +27,8 @@ from colorgan.film.steady import Steadier, is_cut, normalise
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained network that paints something, as a checkpoint folder."""
-    torch.manual_seed(0)
-    generator = Generator(width=8)
-    with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
     folder = tmp_path_factory.mktemp("checkpoint")
-    generator.save_pretrained(folder)
+    painting_network().save_pretrained(folder)
     return folder
 
 
@@ -95,11 +91,7 @@ def test_films_of_many_kinds_keep_their_frames_and_their_sound(
 
 
 def test_a_network_for_photographs_with_cells_of_4_pixels_works_too(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    generator = Generator("photo", width=8, bins=4)
-    with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
+    generator = painting_network("photo", bins=4)
     assert generator.stride == 4
     film = write_film(tmp_path / "film.mp4", pan(20))
     result, _ = colorized(Colorizer(generator, "cpu"), film, saturation=3)
