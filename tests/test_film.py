@@ -19,8 +19,9 @@ from films import luma_of, pan, sound_of, sound_packets_of, times_of, write_film
 from colorgan import Colorizer, FilmError, cli
 from colorgan.film import convert
 from colorgan.film.colour import Colours
+from colorgan.film.decode import plane_values
 from colorgan.film.frames import coloured_frames, predicted_frames, push
-from colorgan.film.read import is_coloured_film, open_film, plane_values, read_frames
+from colorgan.film.read import is_coloured_film, open_film, read_frames
 from colorgan.film.steady import Steadier, is_cut, normalise
 
 

@@ -1,4 +1,4 @@
-"""Read a film: what it holds, and its frames as upright, progressive, 8-bit luma with exact times."""
+"""Read a film: what it holds, and its frames with exact times."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,15 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import BlockingIOError as NotReadyError
-from av.error import EOFError as EndError
 from av.error import FFmpegError
-from av.filter import Graph
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
+from colorgan.film.decode import decode, luma_of, plane_values, progressive, pts_of
 from colorgan.film.errors import FilmError
 from colorgan.photo.coloured import is_coloured
 
@@ -28,7 +25,6 @@ MATRICES = {1: "BT.709", 4: "BT.601", 5: "BT.601", 6: "BT.601", 9: "BT.2020"}
 MATRIX_NUMBERS = {"BT.709": 1, "BT.601": 6, "BT.2020": 9}  # the same for writing
 FULL_RANGE, LIMITED_RANGE = 2, 1  # FFmpeg's AVColorRange
 HDR_CURVES = {16: "PQ", 18: "HLG"}  # FFmpeg's AVColorTransferCharacteristic
-PLANAR_LUMA = ("yuv4", "yuvj", "yuva4", "gray", "nv1", "nv2", "p0", "p2", "p4")  # formats whose first plane is luma
 LIMITED_GREY = ("h264", "hevc", "av1", "vp9")  # codecs whose grey frames have limited range unless they say otherwise
 
 
@@ -114,7 +110,7 @@ def open_film(source: str | Path) -> Film:
     name = Path(source).name
     with _open(source) as container:
         stream = picture_stream(container, name)
-        frame = next((frame for frame, _ in _decode(container, stream) if frame.format), None)
+        frame = next((frame for frame, _ in decode(container, stream) if frame.format), None)
         if frame is None:
             raise FilmError(f"{name} has no frame that can be decoded.")
         if frame.color_trc in HDR_CURVES:
@@ -161,9 +157,9 @@ def read_frames(film: Film, start: float = 0.0, end: float | None = None) -> Ite
         stream.thread_type = "AUTO"
         if start > SEEK_MARGIN and not _seek(container, stream, start - SEEK_MARGIN, film):
             container.seek(0)
-        for frame, lost_before in _progressive(_decode(container, stream, film), film):
+        for frame, lost_before in progressive(decode(container, stream, film), film):
             lost += lost_before
-            pts = _pts(frame, film)
+            pts = pts_of(frame, film)
             pts = (0 if last is None else last + step) if pts is None else pts - origin
             if last is not None and pts <= last:
                 pts = last + 1
@@ -174,7 +170,7 @@ def read_frames(film: Film, start: float = 0.0, end: float | None = None) -> Ite
             if time < start - 1e-9:
                 lost = 0
                 continue
-            yield Frame(film, pts, _luma(frame, film), bool(frame.is_corrupt), lost)
+            yield Frame(film, pts, luma_of(frame, film), bool(frame.is_corrupt), lost)
             lost = 0
     if end is None and film.duration and last is not None:
         reached = float((last + step) * film.time_base)
@@ -190,17 +186,11 @@ def is_coloured_film(film: Film) -> bool:
         for share in COLOUR_SAMPLES if film.duration > 1 else COLOUR_SAMPLES[:1]:
             if film.duration > 1 and not _seek(container, stream, share * film.duration, film, check=False):
                 continue
-            frame = next((frame for frame, _ in _decode(container, stream)), None)
+            frame = next((frame for frame, _ in decode(container, stream)), None)
             if frame is not None:
                 checked += 1
                 coloured += is_coloured(frame.to_ndarray(format="rgb24"))
     return 2 * coloured > checked
-
-
-def plane_values(plane: VideoPlane, dtype: str) -> np.ndarray:
-    """A view of the values of a plane, with its padding at the right."""
-    values = np.frombuffer(plane, dtype)  # pyright: ignore[reportCallIssue,reportArgumentType]  # it is a buffer
-    return values.reshape(-1, plane.line_size // values.itemsize)
 
 
 def picture_stream(container: InputContainer, name: str) -> VideoStream:
@@ -224,85 +214,6 @@ def _open(source: str | Path) -> InputContainer:
         raise FilmError(f"{name} is no film that can be read, or is damaged: {reason}.") from error
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream, film: Film | None = None
-) -> Iterator[tuple[VideoFrame, int]]:
-    """Yield each frame and the number of packets before it that could not be decoded."""
-    lost = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (FFmpegError, OSError):
-            packet = None
-            if film:
-                film.note("The file is damaged or cut short: what comes after the damage could not be read.")
-        if packet is None:
-            return
-        try:
-            frames = packet.decode()
-        except FFmpegError:
-            lost += 1
-            continue
-        for frame in frames:
-            yield frame, lost  # pyright: ignore[reportReturnType]
-            lost = 0
-
-
-def _progressive(frames: Iterator[tuple[VideoFrame, int]], film: Film) -> Iterator[tuple[VideoFrame, int]]:
-    """Deinterlace from the first interlaced frame on (bwdif), at the film's frame rate."""
-    graph, waiting = None, 0
-    for frame, lost in frames:
-        if (frame.width, frame.height) != film.stored_size:
-            frame = frame.reformat(*film.stored_size)
-            film.note("Its frames change their size: all were given that of the first.")
-        if graph is None and frame.interlaced_frame:
-            film.note(
-                "Its frames are interlaced: both fields were made one full frame (bwdif), at the same frame rate."
-            )
-            graph = _deinterlacer(frame, film)
-        if graph is None:
-            yield frame, lost
-            continue
-        waiting += lost
-        graph.push(frame)
-        for result in _pull(graph):
-            yield result, waiting
-            waiting = 0
-    if graph is not None:
-        graph.push(None)
-        for result in _pull(graph):
-            yield result, 0
-
-
-def _deinterlacer(frame: VideoFrame, film: Film) -> Graph:
-    graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or film.time_base
-    )
-    bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
-    sink = graph.add("buffersink")
-    source.link_to(bwdif)
-    bwdif.link_to(sink)
-    graph.configure()
-    return graph
-
-
-def _pull(graph: Graph) -> Iterator[VideoFrame]:
-    while True:
-        try:
-            yield graph.pull()  # pyright: ignore[reportReturnType]
-        except (NotReadyError, EndError):
-            return
-
-
-def _pts(frame: VideoFrame, film: Film) -> int | None:
-    """The frame's time in `film.time_base`: the filter counts in another one."""
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return round(frame.pts * frame.time_base / film.time_base)
-
-
 def _seek(container: InputContainer, stream: VideoStream, time: float, film: Film, check: bool = True) -> bool:
     """Move to a key frame at or before a time in seconds. Return False if that is not possible."""
     pts = round((Fraction(time) + film.origin) / film.time_base)
@@ -310,10 +221,10 @@ def _seek(container: InputContainer, stream: VideoStream, time: float, film: Fil
         container.seek(pts, stream=stream)
         if not check:
             return True
-        frame = next((frame for frame, _ in _decode(container, stream)), None)
+        frame = next((frame for frame, _ in decode(container, stream)), None)
         found = (
             frame is not None
-            and (place := _pts(frame, film)) is not None
+            and (place := pts_of(frame, film)) is not None
             and place <= pts + SEEK_MARGIN / 2 / film.time_base
         )
         if found:
@@ -334,20 +245,3 @@ def _is_full_range(frame: VideoFrame, stream: VideoStream) -> bool:
         return True
     is_grey = frame.format.name.startswith("gray") and stream.codec_context.name not in LIMITED_GREY
     return is_grey and frame.color_range != LIMITED_RANGE
-
-
-def _luma(frame: VideoFrame, film: Film) -> np.ndarray:
-    """The frame's luma: 8 bits, upright, with even sides. Of 8-bit planes, every value is the film's own."""
-    if not frame.format.name.startswith(PLANAR_LUMA):  # RGB, palettes, packed YUV
-        matrix = "ITU709" if film.matrix == "BT.709" else "ITU601"
-        frame = frame.reformat(format="yuv420p", dst_colorspace=matrix)
-    plane, bits = frame.planes[0], frame.format.components[0].bits
-    if bits == 8:
-        luma = plane_values(plane, "u1")[: frame.height, : frame.width]
-    else:
-        deep = plane_values(plane, ">u2" if frame.format.name.endswith("be") else "<u2")
-        deep = deep[: frame.height, : frame.width].astype(np.uint32)
-        shift = 8 if frame.format.name.startswith(("p0", "p2", "p4")) else bits - 8  # those have their zeros below
-        luma = np.minimum((deep + (1 << (shift - 1))) >> shift, 255).astype(np.uint8)
-    luma = np.rot90(luma, film.rotation // 90)
-    return np.pad(luma, [(0, side % 2) for side in luma.shape], mode="edge")
