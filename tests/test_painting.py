@@ -134,6 +134,17 @@ def test_hints_are_saved_and_opened_and_end_with_the_photograph(page: Page, grey
     assert len(marks(page)) == 1
 
 
+def test_hints_stay_when_the_same_photograph_is_prepared_again(page: Page, grey_photo: Path) -> None:
+    page.mouse.click(*point(page, 0.2, 0.3))
+    with page.expect_response(re.compile("/upload")):
+        page.locator("#photo input[type=file]").set_input_files(grey_photo)
+    after = pictures(page).last
+    before = after.get_attribute("src") or ""
+    page.get_by_role("radio").nth(1).check()  # another network; one queue does both, so this ends later
+    expect(after).not_to_have_attribute("src", before)
+    assert len(marks(page)) == 1
+
+
 def test_hints_by_touch(browser, app: str, grey_photo: Path) -> None:  # noqa: F811
     context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     page = context.new_page()
