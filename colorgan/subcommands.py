@@ -195,6 +195,8 @@ def colour_dataset(arguments: list[str]) -> int:
 
 
 def _dataset_summary(report: "Report", options: argparse.Namespace) -> Iterator[str]:
+    from colorgan.dataset.run import REPO_ID
+
     record = report.record
     yield from report.messages
     yield from record.errors
@@ -207,7 +209,7 @@ def _dataset_summary(report: "Report", options: argparse.Namespace) -> Iterator[
         yield f"{record.coloured:,} of {report.count:,} photographs were in colour: their colours were replaced."
     if record.errors:
         yield f"{len(record.errors):,} of {report.count:,} pictures were not colourized and are as they were."
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", options.output) and not options.push_to_hub:
+    if re.fullmatch(REPO_ID, options.output) and not options.push_to_hub:
         yield f"The result is in the folder {options.output}. With --push-to-hub it is published, too."
 
 

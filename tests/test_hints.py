@@ -12,7 +12,7 @@ from PIL import Image
 from colorgan import Colorizer, Hint, HintError, Photo, PhotoError, Tone, read_hints, read_photo, render
 from colorgan.color import rgb_to_lab
 from colorgan.evaluation.metrics import ciede2000
-from colorgan.inference.hints import MAX_HINTS, as_hints, hints_to_json, parse_hint
+from colorgan.inference.hints import MAX_HINTS, as_hints, parse_hint
 from colorgan.inference.tone import apply_tone
 
 ASTRONAUT = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((256, 256)))
@@ -157,12 +157,12 @@ def test_wrong_lists_get_one_sentence(colorizer: Colorizer, hints: list, sentenc
     assert str(error.value).startswith(sentence)
 
 
-def test_hints_are_written_and_read_as_text_and_json(tmp_path: Path) -> None:
+def test_hints_are_read_from_text_and_json(tmp_path: Path) -> None:
+    corners = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    path, large = tmp_path / "hints.json", {"x": 0.5, "y": 0.5, "color": "skyblue", "radius": 0.05, "region": corners}
+    path.write_text(json.dumps([{"x": 0.31, "y": 0.62, "color": "#7a2e2e"}, large]))
     hints = [Hint(0.31, 0.62, "#7a2e2e"), Hint(0.5, 0.5, "skyblue", 0.05, ((0, 0), (1, 0), (1, 1), (0, 1)))]
-    path = tmp_path / "hints.json"
-    path.write_text(hints_to_json(hints))
     assert read_hints(path) == hints == as_hints(json.loads(path.read_text()))
-    assert json.loads(path.read_text())[0] == {"x": 0.31, "y": 0.62, "color": "#7a2e2e"}
     assert parse_hint("0.31,0.62=#7a2e2e") == hints[0]
     assert Hint(0, 0, "rgb(300, 0, 0)").ab == Hint(0, 0, "red").ab
     for text in ("0.31=#7a2e2e", "a,b=red", "0.1,0.2", ""):

@@ -30,12 +30,10 @@ def coloured_frames(
     saturation: float = 1.0,
     start: float = 0.0,
     end: float | None = None,
-    steady: bool = True,
 ) -> Generator[Frame, None, None]:
     """Yield the frames from `start` up to `end`, in seconds from the film's origin, with their colours in `u` and `v`.
 
-    `steady=False` leaves out the filter in time: every frame has the colours that the network gives it alone. About 64
-    frames are in memory at once.
+    About 64 frames are in memory at once.
     """
     colours = Colours(film.matrix, film.is_full_range, saturation)
     steadier = Steadier()
@@ -55,15 +53,11 @@ def coloured_frames(
 
         for batch, lightness, chroma in predicted_frames(colorizer, film, colours, render_size, start, end):
             waiting.extend(batch)
-            if steady:
-                for frame, seen, each in zip(batch, lightness, chroma, strict=True):
-                    submit(on_one_core(push, steadier, seen, each, frame.is_damaged))
-            else:
-                submit(chroma)
+            for frame, seen, each in zip(batch, lightness, chroma, strict=True):
+                submit(on_one_core(push, steadier, seen, each, frame.is_damaged))
             while len(finishing) > BLOCK:
                 yield finishing.popleft().result()
-        if steady:
-            submit(on_one_core(steadier.finish))
+        submit(on_one_core(steadier.finish))
         while finishing:
             yield finishing.popleft().result()
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,6 @@ class Hint:
         """The row and column of the hint in a picture of this size."""
         return min(int(self.y * height), height - 1), min(int(self.x * width), width - 1)
 
-    def record(self) -> dict[str, Any]:
-        """The hint as a dictionary for JSON, without values that are the default."""
-        return {field.name: value for field in fields(self) if (value := asdict(self)[field.name]) != field.default}
-
 
 def as_hints(hints: Iterable[Hint | Mapping[str, Any]]) -> list[Hint]:
     """Hints from `Hint` objects and dictionaries such as {"x": 0.31, "y": 0.62, "color": "#7a2e2e"}.
@@ -111,11 +107,6 @@ def read_hints(path: str | Path) -> list[Hint]:
         return as_hints(content)
     except HintError as error:
         raise HintError(f"{name}: {error}") from error
-
-
-def hints_to_json(hints: Iterable[Hint]) -> str:
-    """The content of a file that `read_hints` reads."""
-    return json.dumps([hint.record() for hint in hints], indent=2) + "\n"
 
 
 def coverage(region: tuple[tuple[float, float], ...], height: int, width: int) -> Tensor:
