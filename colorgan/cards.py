@@ -227,8 +227,9 @@ def update_table(page: Path, record: dict[str, Any]) -> None:
 
 
 def _begin(record: dict[str, Any]) -> str:
-    """The marker before the table of a data set and split; `END` is the marker after it."""
-    return f"<!-- metrics: {record['dataset']} {record['split']} -->"
+    """The marker before the table of a data set and split, or of its first images; `END` is the marker after it."""
+    first = f", first {record['max_images']}" if record.get("max_images") else ""
+    return f"<!-- metrics: {record['dataset']} {record['split']}{first} -->"
 
 
 def _with_table(text: str, record: dict[str, Any], rows: dict[str, dict[str, float]]) -> str:
@@ -239,8 +240,9 @@ def _with_table(text: str, record: dict[str, Any], rows: dict[str, dict[str, flo
 
 
 def _caption(record: dict[str, Any]) -> str:
+    which = f"{'first ' if record.get('max_images') else ''}{record['num_images']}"
     return (
-        f"On the {record['num_images']} images of `{record['dataset']}` ({record['split']}) that are not exactly grey "
+        f"On the {which} images of `{record['dataset']}` ({record['split']}) that are not exactly grey "
         f"({record['num_grey_removed']} are), measured with\n`{record['command']}`:"
     )
 

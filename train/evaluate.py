@@ -31,7 +31,9 @@ from colorgan.training.checkpoints import TrainingError, make_folder
 
 CLASS_METRICS = ("ab_mae", "colorfulness", "top1", "ab_bias")  # of each class in table.md; metrics.json has all
 SHEET = 20, 10  # columns and rows of the figure of random outputs
+FIRST = 500  # images of the short table in docs/results.md, which the tests measure again
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results.md"
 README_COLUMNS = {"PSNR": ("psnr", 2), "colourfulness": ("colorfulness", 1)}  # of the model table: metric, decimals
 # checksums of test images: a copy with exactly these pixels is named by the data set's id on the Hub
 KNOWN_TEST_SETS = {"f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04": "uoft-cs/cifar10"}
@@ -59,13 +61,18 @@ def main(argv: list[str] | None = None) -> None:
         if evaluator is None:
             return
         rows = evaluate(images, generators, evaluator)
-        record = write_metrics(options, images, greys, rows)
+        record = metrics_record(options, images, greys, rows)
+        write_metrics(options.output_dir, record)
         write_images(options, images, index, rows)
         for name in generators:
             save_extremes(options, name, images, rows)
             save_sheet(options, name, rows[name])
         if options.update_cards:
             update_pages(options, record, images, rows)
+            if is_known(record):
+                options.max_images = FIRST
+                images = images[torch.arange(FIRST)]
+                update_table(RESULTS, metrics_record(options, images, greys, evaluate(images, generators, evaluator)))
     except (CheckpointError, DatasetError, TrainingError, ValueError) as error:
         sys.exit(f"evaluate.py: {error}")
 
@@ -75,8 +82,8 @@ def public_name(images: ImageSet, name: str) -> str:
     return KNOWN_TEST_SETS.get(images.checksum(), name)
 
 
-def write_metrics(options: argparse.Namespace, images: ImageSet, greys: int, rows: dict[str, Row]) -> dict:
-    """Write metrics.json and table.md, and return the content of metrics.json."""
+def metrics_record(options: argparse.Namespace, images: ImageSet, greys: int, rows: dict[str, Row]) -> dict:
+    """Return the content of metrics.json: the table, its intervals, metrics of each class, and how to measure them."""
 
     def describe(row: Row) -> tuple[dict, dict, dict]:
         return row_metrics(row, rows["truth"]), intervals(row, rows["truth"]), class_metrics(row, images)
@@ -86,6 +93,7 @@ def write_metrics(options: argparse.Namespace, images: ImageSet, greys: int, row
     record = {
         "dataset": options.dataset_name,
         "split": options.split,
+        "max_images": options.max_images,
         "num_images": len(images),
         "num_grey_removed": greys,
         **images.changes.record(),
@@ -98,17 +106,22 @@ def write_metrics(options: argparse.Namespace, images: ImageSet, greys: int, row
         for name, values in classes.items():
             truth = record["classes"]["truth"][name]
             values["ab_bias"] = math.hypot(values["mean_a"] - truth["mean_a"], values["mean_b"] - truth["mean_b"])
-    (options.output_dir / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
+    return record
+
+
+def write_metrics(folder: Path, record: dict) -> None:
+    """Write metrics.json and table.md, and print the table."""
+    (folder / "metrics.json").write_text(json.dumps(record, indent=2) + "\n")
     table = markdown_table(record["rows"])
-    heading = f"{options.dataset_name}, {options.split}: {len(images)} images, {greys} exactly grey ones left out"
+    count = f"{record['num_images']} images, {record['num_grey_removed']} exactly grey ones left out"
+    heading = f"{record['dataset']}, {record['split']}: {count}"
     print(f"{heading}\n\n{table}")
     sections = [f"{heading}\n\n{table}", f"## 95 % intervals\n\n{markdown_table(record['rows'], record['intervals'])}"]
     classes = record["classes"]
     measured = {name for values in classes["grey"].values() for name in values}  # empty if the set has no labels
     sections += [class_table(name, classes) for name in CLASS_METRICS if name in measured]
     sections += ["## Metrics\n\n" + "\n".join(f"- {name}: {METRICS[name][1]}" for name in record["rows"]["grey"])]
-    (options.output_dir / "table.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    return record
+    (folder / "table.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
 
 def class_table(metric: str, classes: dict[str, dict[str, dict[str, float]]]) -> str:
@@ -174,21 +187,25 @@ def save_extremes(options: argparse.Namespace, name: str, images: ImageSet, rows
 def update_pages(options: argparse.Namespace, record: dict, images: ImageSet, rows: dict[str, Row]) -> None:
     """Write metrics and figures into the bundled checkpoints' cards.
 
-    Those of a complete known test set are written into docs/ and into README's model table as well.
+    Those of a known test set are written into docs/ and into README's model table as well.
     """
     for name in set(options.models) & set(bundled_generators()):
         update_metrics(locate(name), record, name)
         columns = {"grey": rows["grey"].outputs, name: rows[name].outputs, "truth": images.images}
         save_grid(locate(name) / "sample.png", {title: stack[:8] for title, stack in columns.items()}, cell=64)
-    results, readme = ROOT / "docs" / "results.md", ROOT / "README.md"
-    complete = record["dataset"] in KNOWN_TEST_SETS.values() and not options.max_images
-    if complete and results.is_file():
-        update_table(results, record)
+    readme = ROOT / "README.md"
+    if is_known(record):
+        update_table(RESULTS, record)
         readme.write_text(update_model_table(readme.read_text(encoding="utf-8"), record["rows"]), encoding="utf-8")
         figures = {"comparison.png": "comparison.png", "best-nogan.png": "best.png", "worst-nogan.png": "worst.png"}
         for source, target in figures.items():
             if (options.output_dir / source).is_file():
-                shutil.copyfile(options.output_dir / source, results.with_name(target))
+                shutil.copyfile(options.output_dir / source, RESULTS.with_name(target))
+
+
+def is_known(record: dict) -> bool:
+    """Whether docs/results.md shows metrics of this data set; only a checkout has that page."""
+    return record["dataset"] in KNOWN_TEST_SETS.values() and RESULTS.is_file()
 
 
 def update_model_table(text: str, rows: dict[str, dict[str, float]]) -> str:
@@ -232,7 +249,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=8, help="images in each figure")
     parser.add_argument("--seed", type=int, default=0, help="random seed that chooses the images of the figures")
     parser.add_argument(
-        "--update_cards", action="store_true", help="write metrics into bundled cards, docs/ and README"
+        "--update_cards", action="store_true", help="write metrics of all images into bundled cards, docs/ and README"
     )
     options = parser.parse_args(argv)
     for name in {"grey", "mean", "truth"} & set(options.models):
@@ -240,6 +257,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for name in ("max_images", "rows"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, not {getattr(options, name)}.")
+    if options.update_cards and options.max_images:
+        parser.error("--update_cards writes metrics of all images: leave --max_images out.")
     return options
 
 
