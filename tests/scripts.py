@@ -16,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["colorgan.training.run", "colorgan.training.launch", "colorgan.evaluation.evaluate", "datasets", "torch._dynamo"]
+    [
+        *("colorgan.training.run", "colorgan.training.launch", "colorgan.evaluation.evaluate"),
+        *("colorgan.evaluation.photographs", "datasets", "torch._dynamo", "scipy.io", "jinja2"),
+    ]
 )
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from scripts import run_script
 from skimage import data
 from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
@@ -25,13 +25,11 @@ from colorgan.splits import DatasetError
 from colorgan.training.config import TrainingConfig
 from colorgan.training.images import load_split_images
 
-ROOT = Path(__file__).parent.parent
 PICTURES = {"cat.png": data.chelsea(), "cup.png": data.coffee(), "rocket.png": data.rocket()}  # rocket has two strips
 
 
 def evaluate(*options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train/evaluate_photographs.py", *map(str, options)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    return run_script("train/evaluate_photographs.py", *options)
 
 
 @pytest.fixture(scope="module")
