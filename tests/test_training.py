@@ -1,6 +1,6 @@
 """The training scripts as a user runs them: real commands, stopped, killed, resumed and run as two processes.
 
-Most short runs are forked by `scripts.run_script`; the others are new Python processes.
+Most runs are forked by `scripts.run_script`; the others are started as a user starts them.
 """
 
 import json
@@ -73,13 +73,14 @@ def train(
     images: Path,
     *options: object,
     launch: Sequence[object] = (),
+    processes: int = 1,
     **variables: str,
 ) -> str:
-    """Train, and return what was printed: in a forked process, or in a new one with a launcher or variables."""
+    """Train, and return what was printed: in forked processes, or with a launcher, which may be Python, in new ones."""
     command = [f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
-    if launch or variables:
-        return run([*(launch or [sys.executable]), *command], **variables)
-    result = run_script(*command)
+    if launch:
+        return run([*launch, *command], **variables)
+    result = run_script(*command, processes=processes, **variables)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 
@@ -137,9 +138,13 @@ README_COMMANDS = [
 def test_the_commands_of_readme_leave_checkpoints(command: list[str], images: Path, tmp_path: Path):
     folder = tmp_path / Path(command[-1]).name
     shortened = ["--dataset_name", images, "--max_train_steps", 2, "--train_batch_size", 8, "--validation_steps", 1]
-    launcher = str(Path(sys.executable).with_name(command[0]))
     words = [word.replace("runs/classifier", "classifier") for word in command[1:-1]]  # for that of the line before
-    printed = run([launcher, *words, folder, *shortened])  # as pasted, but for the folders
+    if command == README_COMMANDS[0]:  # as pasted, but for the folders
+        printed = run([Path(sys.executable).with_name(command[0]), *words, folder, *shortened])
+    else:
+        result = run_script(*words[1:], folder, *shortened)
+        assert result.returncode == 0, result.stdout + result.stderr
+        printed = result.stdout + result.stderr
     assert "108 training and 12 validation images" in printed
     assert "Done at step 2" in printed
     record = json.loads((folder / "training.json").read_text())
@@ -315,7 +320,9 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     common = ["--discriminator_width", 8, "--max_train_steps", 3, "--validation_steps", 1]
     with HubServer(tmp_path / "hub") as hub:
         variables = hub.environment(tmp_path / "home", "hf_write")
-        printed = train("nogan", tmp_path / "nogan", images, *common, "--push_to_hub", **variables)
+        printed = train(
+            "nogan", tmp_path / "nogan", images, *common, "--push_to_hub", launch=[sys.executable], **variables
+        )
         assert f"Published at {hub.url}/user/nogan" in printed
         assert hub.commits("models", "user/nogan") == ["Upload with colorgan", "initial commit"]  # once, not per stage
         sample = hub.files("models", "user/nogan")["sample.png"]
@@ -425,7 +432,8 @@ def test_wandb_gets_losses_metrics_and_samples(images: Path, tmp_path: Path):
     (tmp_path / "wandb.py").write_text(WANDB.replace("PATH", repr(str(tmp_path / "notes"))))
     (tmp_path / "wandb-1.dist-info").mkdir()
     (tmp_path / "wandb-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: wandb\nVersion: 1\n")
-    train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "wandb", PYTHONPATH=str(tmp_path))
+    train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "wandb", launch=[sys.executable],
+          PYTHONPATH=str(tmp_path))  # fmt: skip
     notes = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
     assert notes[0] == ["init", "colorgan"]
     assert notes[-1] == ["finish", None]
@@ -437,10 +445,14 @@ def test_wandb_gets_losses_metrics_and_samples(images: Path, tmp_path: Path):
 @pytest.mark.parametrize("package", ["accelerate", "datasets"])
 @pytest.mark.parametrize("script", ["unet", "cgan", "classifier", "nogan"])
 def test_without_the_train_extra_a_script_names_it(script: str, package: str):
-    code = (
-        f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_path('train/{script}.py', run_name='__main__')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    code = f"""
+import runpy, sys
+for name in [name for name in sys.modules if name.partition(".")[0] in ("colorgan", {package!r})]:
+    del sys.modules[name]  # a forked process has imported them
+sys.modules[{package!r}] = None
+runpy.run_path("train/{script}.py", run_name="__main__")
+"""
+    done = run_script("-c", code)
     assert done.returncode == 1
     wanted = f'Training needs the package {package}: install it with pip install "colorgan[train]".\n'
     assert done.stderr == wanted
@@ -689,12 +701,11 @@ def test_two_processes_share_the_data_and_keep_the_same_weights(images: Path, tm
 
 
 def test_two_processes_go_through_all_stages_of_nogan(images: Path, tmp_path: Path):
-    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
     options = ["--discriminator_width", 8, "--max_train_steps", 2, "--validation_steps", 1, "--colorfulness", "0.1"]
-    train("nogan", tmp_path / "run", images, *options, launch=torchrun)
+    train("nogan", tmp_path / "run", images, *options, processes=2)
     weights = (tmp_path / "run" / "model.safetensors").read_bytes()
     shutil.rmtree(tmp_path / "run" / "joint")  # as if it had been killed after the critic's stage
-    again = train("nogan", tmp_path / "run", images, *options, "--resume_from_checkpoint", "latest", launch=torchrun)
+    again = train("nogan", tmp_path / "run", images, *options, "--resume_from_checkpoint", "latest", processes=2)
     assert again.count("The critic stage was finished before.") == 1
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
     record = json.loads((tmp_path / "run" / "training.json").read_text())
@@ -768,8 +779,7 @@ def test_an_ordinary_folder_is_trained_on(images: Path, tmp_path: Path):
         Image.open(cats[i]).convert(mode).save(cats[i])
     cats[3].write_bytes(cats[3].read_bytes()[:900])
     cats[4].write_text("This is no picture.")
-    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2"]
-    printed = train("unet", tmp_path / "run", folder, "--max_train_steps", 2, launch=torchrun)
+    printed = train("unet", tmp_path / "run", folder, "--max_train_steps", 2, processes=2)
     message = f"{folder} (train): 3 images were converted to RGB (1 RGB with transparency, 1 grey, 1 palette)."
     assert printed.count(message) == 1
     assert printed.count("2 images were unreadable and left out: train/cat/003.png, train/cat/004.png.") == 1
