@@ -19,7 +19,6 @@ from colorgan import Colorizer, Hint, read_photo, render
 from colorgan.color import rgb_to_lab
 from colorgan.data import load_images
 from colorgan.evaluation.metrics import ab_error, psnr_from, squared_error
-from colorgan.inference.correction import correct_chroma
 
 COUNTS = (0, 1, 2, 5, 10, 20, 50)
 
@@ -58,8 +57,7 @@ def results(colorizer: Colorizer, truth: np.ndarray, seed: int) -> list[np.ndarr
     for y, x in places:
         red, green, blue = truth[int(y * height), int(x * width)].tolist()
         hints.append(Hint(x, y, f"rgb({red}, {green}, {blue})"))
-    chroma = colorizer.predict(photo)
-    return [render(photo, correct_chroma(chroma, photo, hints[:n]), hints=hints[:n]) for n in COUNTS]
+    return [render(photo, colorizer.predict(photo, hints=hints[:n]), hints=hints[:n]) for n in COUNTS]
 
 
 def measure_photographs(colorizer: Colorizer, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Augmentation of training images: shifts, crops of random size, and the damage of old prints.
+"""Augmentation of training images: shifts, crops of random size, the damage of old prints, and a user's hints.
 
 Everything for photographs is drawn from a random generator of the CPU, for the whole batch at once.
 """
@@ -16,6 +16,9 @@ STRETCH = 4 / 3  # largest change of the ratio of width to height
 BLUR = 0.4, 1.2  # range of the sigma of the blur, pixels
 GRAIN = 0.06  # largest standard deviation of the grain, in units of lightness: 3 units of L
 PAPER = 0.6, 1.0  # range of the lightness of borders
+END_OF_HINTS = 1 / 8  # probability that a hint is the last one
+MAX_SIMULATED = 32  # hints of one image
+ALL_HINTS = 0.01  # share of the batches in which every cell is a hint
 
 
 def augment(rgb: Tensor, kind: str, crop: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -89,6 +92,41 @@ def add_borders(lightness: Tensor, chroma: Tensor, generator: torch.Generator) -
     y = (torch.arange(height, device=lightness.device) + 0.5) / height
     covered = ((x < left) | (x > 1 - right))[:, None, None, :] | ((y < top) | (y > 1 - bottom))[:, None, :, None]
     return torch.where(covered, paper, lightness), torch.where(covered, 0, chroma)
+
+
+def simulate_hints(chroma: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Hints such as a user gives, drawn from the true chroma of cells (N, 2, h, w), for a `share` of the images.
+
+    Returns (N, 3, h, w): chroma and a mask, as the `photo` network takes them. The number of an image's hints is
+    geometric, with a mean of 8. A hint is a square of 1 to 3 cells in their mean colour; half of them are anywhere, and
+    half near the middle. In 1 % of the batches, every cell is a hint (after Zhang et al. 2017).
+    """
+    n, _, height, width = chroma.shape
+    if torch.rand((), generator=generator) < ALL_HINTS:
+        return torch.cat([chroma, torch.ones_like(chroma[:, :1])], dim=1)
+    counts = torch.empty(n).geometric_(END_OF_HINTS, generator=generator).clamp(max=MAX_SIMULATED)
+    counts[torch.rand(n, generator=generator) >= share] = 0
+    most = int(counts.max())
+    side = torch.randint(1, 4, (n, most), generator=generator)
+    anywhere, chance = torch.rand(n, most, 3, generator=generator).split([2, 1], dim=2)
+    central = (0.5 + torch.randn(n, most, 2, generator=generator) / 4).clamp(0, 0.999)
+    y, x = torch.where(chance < 0.5, anywhere, central).unbind(2)
+    in_rows = _are_in(torch.arange(height), (y * (height - side + 1)).long(), side)
+    in_columns = _are_in(torch.arange(width), (x * (width - side + 1)).long(), side)
+    covered = in_rows[..., :, None] & in_columns[..., None, :]
+    covered &= (torch.arange(most) < counts[:, None])[..., None, None]
+    covered = covered.to(chroma.device)
+    share_of_cell = covered / covered.sum((2, 3), keepdim=True).clamp(min=1)
+    colours = torch.einsum("nkhw,nchw->nck", share_of_cell, chroma)
+    numbers = torch.arange(1, most + 1, device=chroma.device)[:, None, None]
+    last = F.pad(covered * numbers, (0, 0, 0, 0, 1, 0)).amax(1)  # the last hint that covers a cell; 0: none
+    colours = F.pad(colours, (1, 0)).gather(2, last.flatten(1)[:, None].expand(-1, 2, -1))
+    return torch.cat([colours.view(n, 2, height, width), (last > 0)[:, None].to(chroma.dtype)], dim=1)
+
+
+def _are_in(positions: Tensor, start: Tensor, length: Tensor) -> Tensor:
+    """Whether positions (P,) are in ranges with starts and lengths (N, K): (N, K, P) bool."""
+    return (positions >= start[..., None]) & (positions < (start + length)[..., None])
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

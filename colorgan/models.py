@@ -5,6 +5,7 @@ All take lightness (N, 1, H, W) and chroma (N, 2, H, W) as `colorgan.color` defi
 
 import itertools
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,9 @@ class Generator(Checkpoint):
     generator returns the regressed chroma if `temperature` is None, otherwise the annealed mean of the classification
     at that temperature (`colorgan.bins.annealed_mean`).
 
+    With `hints`, which only the `photo` network can have, it also sees colours that are known: `forward` takes them as
+    (N, 3, H / 4, W / 4), a and b as in chroma and a mask that is 1 in the cells with a hint, all 0 in the others.
+
     `render_size` is the shorter side, in pixels, at which the network sees a photograph unless its user chooses another
     one: a multiple of the network's (default: 48, or 64 for `photo`). Raises ValueError if the arguments do not fit
     together.
@@ -47,6 +51,7 @@ class Generator(Checkpoint):
         bins: int | None = None,
         temperature: float | None = None,
         render_size: int | None = None,
+        hints: bool | None = None,
     ):
         super().__init__()
         networks = {"residual": ResidualUNet, "pix2pix": Pix2PixUNet, "classic": ClassicUNet}
@@ -59,7 +64,9 @@ class Generator(Checkpoint):
             raise ValueError(
                 f"A temperature is more than 0, and only the architecture photo has one; got {temperature}."
             )
-        self.network = networks[architecture](width) if bins is None else PhotoUNet(width, bins)
+        if hints and bins is None:
+            raise ValueError(f"Only the architecture photo takes hints, not {architecture}.")
+        self.network = networks[architecture](width) if bins is None else PhotoUNet(width, bins, bool(hints))
         self.temperature = temperature
         self.render_size = self.network.render_size if render_size is None else render_size
         self.check_render_size(self.render_size)
@@ -68,6 +75,11 @@ class Generator(Checkpoint):
     def is_for_photographs(self) -> bool:
         """Whether the network was made for photographs of any size; the others were made for images of 32x32 pixels."""
         return isinstance(self.network, PhotoUNet)
+
+    @property
+    def takes_hints(self) -> bool:
+        """Whether `forward` takes hints."""
+        return isinstance(self.network, PhotoUNet) and self.network.hints is not None
 
     @property
     def multiple(self) -> int:
@@ -87,7 +99,9 @@ class Generator(Checkpoint):
         """Height and width, in pixels of the input, of the cell that each predicted colour is for."""
         return self.network.stride
 
-    def forward(self, lightness: Tensor, heads: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self, lightness: Tensor, hints: Tensor | None = None, heads: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Return chroma. With `heads`, the `photo` network returns its regressed chroma and the logits of its bins."""
         height, width = lightness.shape[-2:]
         multiple, stride = self.multiple, self.stride
@@ -99,7 +113,10 @@ class Generator(Checkpoint):
         columns = slice(left // stride, math.ceil((left + width) / stride))
         if not isinstance(self.network, PhotoUNet):
             return self.network(padded)[..., rows, columns]
-        chroma, logits = (output[..., rows, columns] for output in self.network(padded))
+        if hints is not None:  # the padding has none
+            after = padded.shape[-1] // stride - columns.stop, padded.shape[-2] // stride - rows.stop
+            hints = F.pad(hints, (columns.start, after[0], rows.start, after[1]))
+        chroma, logits = (output[..., rows, columns] for output in self.network(padded, hints))
         if heads:
             return chroma, logits
         return chroma if self.temperature is None else annealed_mean(logits, self.network.centres, self.temperature)
@@ -117,6 +134,16 @@ def new_generator(checkpoint: str | None, architecture: str, width: int) -> Gene
     if isinstance(generator.network, PhotoUNet) != (architecture == "photo"):
         raise CheckpointError(f"{checkpoint} does not have the --architecture {architecture}: give the checkpoint's.")
     return generator
+
+
+def with_hint_channels(generator: Generator) -> Generator:
+    """Return a `photo` generator that takes hints: `generator` itself, or one that predicts the same without them."""
+    if generator.takes_hints:
+        return generator
+    config: Any = generator._hub_mixin_config
+    result = Generator(**config | {"hints": True})
+    result.load_state_dict(result.state_dict() | generator.state_dict())
+    return result
 
 
 def new_gan_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:

@@ -59,16 +59,23 @@ class PhotoUNet(nn.Module):
     one of 64x64 in a `ResidualUNet`. Most blocks, and attention, are at the two lowest resolutions (8x8 and 4x4 for
     128x128), because the colour of a thing depends on what the picture shows. The centres of the bins (bins, 2), in Lab
     units, and their weights in the loss (bins,) are saved with the network's weights.
+
+    With `takes_hints`, it can also see hints (N, 3, H / 4, W / 4) as in Zhang et al. 2017: the chroma of cells whose
+    colour is known, and a mask that is 1 there; everything is 0 in the other cells. The first convolution of the hints
+    begins with weights of zero, so that a network that is trained further with hints begins as what it was.
     """
 
     stride, multiple, render_size = 4, 32, 64  # pixel unshuffle by 4, then three halvings
     centres: Tensor
     weights: Tensor
 
-    def __init__(self, width: int, bins: int):
+    def __init__(self, width: int, bins: int, takes_hints: bool = False):
         super().__init__()
         widths, blocks = [width, 2 * width, 4 * width, 4 * width], [1, 1, 2, 2]  # of each level, the finest first
         self.stem = nn.Conv2d(16, width, 3, padding=1)
+        self.hints = nn.Conv2d(3, width, 3, padding=1, bias=False) if takes_hints else None
+        if self.hints is not None:
+            nn.init.zeros_(self.hints.weight)
         self.encoder = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(c) for _ in range(count)), *([Attention(c, heads=4)] if level > 1 else []))
             for level, (c, count) in enumerate(zip(widths, blocks, strict=True))
@@ -82,8 +89,11 @@ class PhotoUNet(nn.Module):
         self.register_buffer("centres", torch.zeros(bins, 2))
         self.register_buffer("weights", torch.ones(bins))
 
-    def forward(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.stem(F.pixel_unshuffle(lightness, self.stride))
+        if hints is not None:
+            assert self.hints is not None, "this network does not take hints"
+            x = x + self.hints(hints)
         skips = []
         for stage, down in zip(self.encoder, self.down, strict=False):  # `encoder` has one stage more than `down`
             skips.append(stage(x))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from skimage import data
 
-from colorgan.augmentation import add_borders, age, augment, random_crops, shift
+from colorgan.augmentation import add_borders, age, augment, random_crops, shift, simulate_hints
 from colorgan.color import lightness_and_chroma
 
 
@@ -97,3 +97,30 @@ def test_a_border_is_light_colourless_paper_at_the_margin(photos: torch.Tensor):
     assert torch.equal(its_chroma[covered[:, None].expand_as(chroma)], torch.zeros(2 * int(covered.sum())))
     same = ~covered[:, None].expand_as(chroma)
     assert torch.equal(its_chroma[same], chroma[same])
+
+
+def test_simulated_hints_are_squares_of_cells_in_their_mean_colour():
+    chroma = torch.rand(500, 2, 16, 16, generator=seeded(0))
+    hints = simulate_hints(chroma, 0.5, seeded(1))
+    assert torch.equal(hints, simulate_hints(chroma, 0.5, seeded(1)))
+    mask = hints[:, 2:]
+    assert set(mask.unique().tolist()) == {0, 1}
+    assert (hints[:, :2] * (1 - mask) == 0).all()
+    has_hints = mask.amax((1, 2, 3)) > 0
+    assert 0.4 < has_hints.float().mean() < 0.6
+    assert 8 < mask[has_hints].sum((1, 2, 3)).mean() < 40  # 8 hints of 1, 4 or 9 cells, some of which overlap
+    for side in (1, 2, 3):  # images whose hints are one such square
+        means = torch.nn.functional.avg_pool2d(chroma, side, stride=1)
+        corners = {i: mask[i, 0].nonzero()[0].tolist() for i in range(500) if mask[i].sum() == side**2}
+        single = {i: (y, x) for i, (y, x) in corners.items() if mask[i, 0, y : y + side, x : x + side].all()}
+        assert len(single) > 3
+        for i, (y, x) in single.items():
+            expected = means[i, :, y, x].view(2, 1, 1).expand(2, side, side)
+            torch.testing.assert_close(hints[i, :2, y : y + side, x : x + side], expected)
+
+
+def test_a_few_batches_are_all_hints():
+    chroma, generator = torch.rand(2, 2, 4, 4), seeded(0)
+    full = [batch for batch in (simulate_hints(chroma, 0.5, generator) for _ in range(1000)) if batch[:, 2].all()]
+    assert 2 < len(full) < 25
+    assert any(torch.equal(batch[:, :2], chroma) for batch in full)

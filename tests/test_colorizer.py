@@ -83,7 +83,7 @@ def test_a_network_of_stride_4_colours_pictures_of_any_size() -> None:
 class Position(PhotoUNet):
     """A network that answers with the mean lightness of each cell in a, and with its negative in b."""
 
-    def forward(self, lightness: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, lightness: torch.Tensor, hints: None = None) -> tuple[torch.Tensor, torch.Tensor]:
         mean = F.avg_pool2d(lightness, self.stride)
         return torch.cat([mean, -mean], 1) / 4, mean
 

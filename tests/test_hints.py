@@ -12,8 +12,9 @@ from PIL import Image
 from colorgan import Colorizer, Hint, HintError, Photo, PhotoError, Tone, read_hints, read_photo, render
 from colorgan.color import rgb_to_lab
 from colorgan.evaluation.metrics import ciede2000
-from colorgan.inference.hints import MAX_HINTS, as_hints, parse_hint
+from colorgan.inference.hints import MAX_HINTS, as_hints, hint_map, parse_hint
 from colorgan.inference.tone import apply_tone
+from colorgan.models import Generator
 
 ASTRONAUT = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((256, 256)))
 HINTS = [Hint(0.3, 0.62, "#d8703a"), Hint(0.44, 0.24, "peachpuff"), Hint(0.75, 0.3, "grey"), Hint(0.31, 0.62, "red")]
@@ -60,6 +61,31 @@ def test_no_hints_change_nothing(colorizer: Colorizer, photo: Photo) -> None:
     assert torch.equal(chroma, colorizer.predict(photo, hints=[]))
     assert not torch.equal(chroma, colorizer.predict(photo, hints=HINTS[:1]))
     assert (render(photo, chroma) == render(photo, chroma, hints=[])).all()
+
+
+def test_a_network_with_hint_channels_sees_the_hints_where_they_are(photo: Photo) -> None:
+    torch.manual_seed(0)
+    generator = Generator("photo", width=8, bins=10, hints=True)
+    torch.nn.init.normal_(generator.network.hints.weight)
+    colorizer = Colorizer(generator, "cpu")
+    hints = [Hint(0.30, 0.62, "#d8703a"), Hint(0.7, 0.2, "skyblue", region=((0.5, 0), (1, 0), (1, 1)))]
+    without, chroma = (colorizer.network_chroma(photo, hints=each) for each in ([], hints))
+    change = (chroma - without).abs().amax(0)
+    assert abs(change.argmax() // 16 / 16 - 0.62) < 0.1  # the grid has 16 x 16 cells
+    assert abs(change.argmax() % 16 / 16 - 0.30) < 0.1
+    assert change[2, 11] < change.max() / 4  # the hint with a region is left to the correction
+    mirrored = [Hint(1 - hint.x, hint.y, hint.color) for hint in hints[:1]]
+    other = colorizer.network_chroma(Photo(photo.lightness[:, ::-1].copy()), hints=mirrored)
+    torch.testing.assert_close(other.flip(-1), chroma)
+
+
+def test_hints_on_the_grid_cover_their_cell_and_their_radius() -> None:
+    seen = hint_map([Hint(0.99, 0.5, "red"), Hint(0.25, 0.5, "blue", radius=0.26), Hint(0.26, 0.5, "grey")], 4, 8)
+    blue = {(y, x) for y in range(1, 3) for x in range(1, 3)}
+    assert {tuple(cell) for cell in seen[2].nonzero().tolist()} == blue | {(2, 7)}
+    assert (seen[:2, 2, 7] * 110).tolist() == pytest.approx(Hint(0, 0, "red").ab)
+    assert (seen[:2, 1, 1] * 110).tolist() == pytest.approx(Hint(0, 0, "blue").ab)
+    assert seen[:2, 2, 2].abs().max() < 0.01  # the last one counts
 
 
 def test_a_hint_reaches_similar_parts_and_has_no_halo_across_an_edge(colorizer: Colorizer) -> None:

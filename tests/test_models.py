@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from colorgan.bins import annealed_mean
-from colorgan.models import Classifier, Discriminator, Generator, new_photo_generator
+from colorgan.models import Classifier, Discriminator, Generator, new_photo_generator, with_hint_channels
 from colorgan.unets import PhotoUNet
 
 
@@ -45,6 +45,35 @@ def test_padding_leaves_the_cells_of_the_photo_network_in_place():
     lightness = torch.rand(1, 1, 48, 48) * 2 - 1
     padded = torch.nn.functional.pad(lightness, (8, 8, 8, 8), mode="reflect")  # to 64, the next multiple of 32
     assert torch.equal(generator(lightness), generator(padded)[..., 2:-2, 2:-2])
+
+
+def test_hint_channels_begin_as_nothing_and_stay_in_place(tmp_path: Path):
+    torch.manual_seed(0)
+    photo_generator(bins=20)[0].save_pretrained(tmp_path / "before")  # in half precision
+    before = Generator.from_pretrained(tmp_path / "before")
+    generator = with_hint_channels(before).eval()
+    assert generator.takes_hints
+    assert not before.takes_hints
+    assert with_hint_channels(generator) is generator
+    lightness, hints = torch.rand(1, 1, 48, 48) * 2 - 1, torch.zeros(1, 3, 12, 12)
+    hints[0, :, 3, 9] = torch.tensor([0.5, -0.2, 1])
+    assert torch.equal(generator(lightness, hints), before(lightness))
+    torch.nn.init.normal_(generator.network.hints.weight)
+    generator.save_pretrained(tmp_path / "hints")
+    generator = Generator.from_pretrained(tmp_path / "hints")
+    assert torch.equal(generator(lightness), before(lightness))
+    change = (generator(lightness, hints) - before(lightness)).abs().amax((0, 1))
+    row, column = divmod(int(change.argmax()), 12)
+    assert abs(row - 3) <= 1
+    assert abs(column - 9) <= 1
+    padded = torch.nn.functional.pad(lightness, (8, 8, 8, 8), mode="reflect")  # to 64, the next multiple of 32
+    around = torch.nn.functional.pad(hints, (2, 2, 2, 2))
+    assert torch.equal(generator(lightness, hints), generator(padded, around)[..., 2:-2, 2:-2])
+
+
+def test_only_the_photo_network_takes_hints():
+    with pytest.raises(ValueError, match=r"^Only the architecture photo takes hints, not residual\.$"):
+        Generator(hints=True)
 
 
 def test_a_photo_checkpoint_keeps_its_bins_and_its_temperature(tmp_path: Path):

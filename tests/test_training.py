@@ -203,6 +203,7 @@ def test_the_photo_preset_trains_two_heads_and_resumes_bit_for_bit(images: Path,
     assert same_weights(tmp_path / "whole/model.safetensors", tmp_path / "resumed/model.safetensors")
     assert "regression_ab_ratio" in printed
     assert "T0.38_relative_colorfulness" in printed
+    assert Generator.from_pretrained(tmp_path / "whole").takes_hints
     centres, weights = bins_of(tmp_path / "whole")
     assert len(centres) > 10
     assert centres[weights.argmin()].norm() < 30  # common colours, whose weights are smallest, are near grey
@@ -726,6 +727,7 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "--num_train_epochs must be at least 1" in refusal("unet", *here, "--num_train_epochs", 0)
     assert "does not exist" in refusal("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
     assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
+    assert "Only networks of --architecture photo take hints" in refusal("unet", *here, "--hint_share", 0.5)
     assert "does not have the --architecture photo" in refusal(
         "unet", *here, "--generator", "unet", "--architecture", "photo"
     )

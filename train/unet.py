@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 
-from colorgan.augmentation import augment
+from colorgan.augmentation import augment, simulate_hints
 from colorgan.evaluation.evaluate import evaluate_generator, evaluate_heads
 from colorgan.losses import RECONSTRUCTION, heads_loss
-from colorgan.models import Generator, new_generator, new_photo_generator
+from colorgan.models import Generator, new_generator, new_photo_generator, with_hint_channels
+from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Run
+from colorgan.unets import PhotoUNet
 
 PRESETS = {
     "default": {},
@@ -44,6 +47,7 @@ PRESETS = {
         "architecture": "photo",
         "augmentation": "photo",
         "loss": "huber",
+        "hint_share": 0.5,
         "train_batch_size": 64,
         "max_train_steps": 45_000,
         "lr_warmup_steps": 500,
@@ -68,6 +72,9 @@ class UNetConfig(TrainingConfig):
     )
     loss: Literal["mse", "l1", "huber"] = option("mse", "loss function of the chroma")
     lambda_chroma: float = option(10.0, "weight of the regression of --architecture photo; the classification has 1")
+    hint_share: float = option(
+        0.0, "share of the training images that show hints to a network of --architecture photo, to 1", below=1.001
+    )
     uniform_share: float = option(
         0.9, "share of a uniform distribution in the colour frequencies that set the weights of colours; 1: all equal"
     )
@@ -75,6 +82,8 @@ class UNetConfig(TrainingConfig):
 
 def main(config: UNetConfig) -> None:
     photo = config.architecture == "photo"
+    if config.hint_share and not photo:
+        raise TrainingError("Only networks of --architecture photo take hints: omit --hint_share.")
     run = Run(config, evaluate=evaluate_heads if photo else evaluate_generator)
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
@@ -85,6 +94,8 @@ def main(config: UNetConfig) -> None:
         generator = new_photo_generator(batches.images.images, config.width, config.uniform_share)
     else:
         generator = new_generator(config.generator, config.architecture, config.width)
+    if config.hint_share:
+        generator = with_hint_channels(generator)
     average = run.average(generator)
     optimizer = new_optimizer(config, generator, config.learning_rate)
     generator, optimizer = run.prepare(generator, optimizer)
@@ -97,7 +108,9 @@ def main(config: UNetConfig) -> None:
                 chroma = (chroma + sum(teacher(lightness) for teacher in teachers) / len(teachers)) / 2
         with run.accelerator.accumulate(generator):
             if photo:
-                heads = generator(lightness, heads=True)
+                cells = F.avg_pool2d(chroma, PhotoUNet.stride)
+                hints = simulate_hints(cells, config.hint_share, batches.generator) if config.hint_share else None
+                heads = generator(lightness, hints, heads=True)
                 losses = heads_loss(reconstruction, average.network, heads, chroma, config.lambda_chroma)
             else:
                 losses = {"loss": reconstruction(generator(lightness), chroma)}

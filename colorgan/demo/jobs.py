@@ -109,7 +109,8 @@ class Jobs:
         if result.is_file():
             os.utime(result)  # files are deleted an hour after they were last used
             return result
-        chroma = self._chroma(path, model, render_size, sample) if saturation else torch.zeros(2, 16, 16)
+        seen = known.hints if self.networks.takes_hints(model) else ()  # other networks need not run again for hints
+        chroma = self._chroma(path, model, render_size, sample, seen) if saturation else torch.zeros(2, 16, 16)
         tone = self._tone(known.reference) if known.reference else None
         chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints)
         bits = photo.bits if holds_16_bits(kind) else 8
@@ -184,8 +185,8 @@ class Jobs:
             album.archive = self._zip(results)
         yield album
 
-    def _chroma_of(self, path: str, model: str, render_size: int, sample: int) -> torch.Tensor:
-        return self.networks.chroma_of(self._read(path), model, render_size, sample)
+    def _chroma_of(self, path: str, model: str, render_size: int, sample: int, hints: tuple[Hint, ...]) -> torch.Tensor:
+        return self.networks.chroma_of(self._read(path), model, render_size, sample, hints)
 
     def _result_folder(self, *request: object) -> Path:
         return self.folder / "results" / hashlib.sha256(repr(request).encode()).hexdigest()[:32]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.hints import Hint
 from colorgan.photo import Photo
 
 try:
@@ -44,14 +45,19 @@ class Networks:
         names = [name for name, each in self.colorizers.items() if not each.generator.is_for_photographs]
         return names or list(self.colorizers)
 
-    def chroma_of(self, photo: Photo, name: str, render_size: int, sample: int) -> Tensor:
+    def takes_hints(self, name: str) -> bool:
+        """Whether the chroma that the network predicts depends on hints."""
+        return self.colorizers[name].generator.takes_hints
+
+    def chroma_of(self, photo: Photo, name: str, render_size: int, sample: int, hints: tuple[Hint, ...]) -> Tensor:
         """Return the chroma (2, h, w), in [-1, 1] and on the CPU, that the network predicts for a photograph.
 
         Sample 0 is the prediction itself; any other number is the random seed of another plausible colouring. A render
-        size of 0 is the network's own.
+        size of 0 is the network's own. Tone and correction, which follow, are not included.
         """
+        lightness = Photo(photo.lightness)  # alpha and EXIF are not needed
         with self.lock:
-            return self._chroma_of(name, Photo(photo.lightness), render_size, sample)  # alpha and EXIF are not needed
+            return self._chroma_of(name, lightness, render_size, sample, hints)
 
     def colorize_batch(self, images: Tensor) -> dict[str, Tensor]:
         """Return uint8 images (N, 3, H, W) in the colours of each network for them, computed as in the evaluation."""
@@ -59,6 +65,6 @@ class Networks:
             return self._colorize_batch(images)
 
 
-def _chroma_of(colorizer: Colorizer, photo: Photo, render_size: int, sample: int) -> Tensor:
+def _chroma_of(colorizer: Colorizer, photo: Photo, render_size: int, sample: int, hints: tuple[Hint, ...]) -> Tensor:
     generator = torch.Generator().manual_seed(sample) if sample else None
-    return colorizer.predict(photo, render_size=render_size or None, generator=generator).cpu()
+    return colorizer.network_chroma(photo, render_size=render_size or None, hints=hints, generator=generator).cpu()

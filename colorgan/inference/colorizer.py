@@ -1,9 +1,10 @@
 """Colorizer: colourize a picture at its own size, without changing its lightness."""
 
+import math
 import operator
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -18,7 +19,7 @@ from colorgan import DEFAULT_MODEL
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
 from colorgan.film.errors import require_pyav
 from colorgan.inference.correction import correct_chroma
-from colorgan.inference.hints import Hint, as_hints
+from colorgan.inference.hints import Hint, as_hints, hint_map
 from colorgan.inference.inputs import draw_light, network_inputs, relight
 from colorgan.inference.render import render
 from colorgan.inference.stream import stream
@@ -263,25 +264,49 @@ class Colorizer:
         `Tone`, whose mean colours at each lightness are taken over with `reference_strength` from 0 to 1.
         """
         hints, tone = as_hints(hints), as_tone(reference)
+        chroma = self.network_chroma(photo, render_size=render_size, hints=hints, generator=generator)
+        chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints)
+        return chroma.clone()  # unlike the original, the clone can be changed in place
+
+    def network_chroma(
+        self,
+        photo: Photo,
+        *,
+        render_size: int | None = None,
+        hints: Sequence[Hint] = (),
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """What `predict` begins with: the chroma that the network predicts, before the tone and the hints' correction.
+
+        It depends on the hints only if the network takes hints.
+        """
         inputs = on_one_core(network_inputs, photo, self.generator, render_size)
         if generator is not None:
             light = draw_light(generator)
             inputs = [relight(lightness[None], light)[0] for lightness in inputs]
-        chroma = apply_tone(self.predict_inputs([inputs])[0], photo, tone, reference_strength)
-        return correct_chroma(chroma, photo, hints).clone()  # unlike the original, the clone can be changed in place
+        if not (hints and self.generator.takes_hints):
+            return self.predict_inputs([inputs])[0]
+        (lightness,) = inputs  # networks that take hints see a photograph once
+        height, width = (math.ceil(side / self.generator.stride) for side in lightness.shape[-2:])
+        return self._run_network(lightness[None], hint_map(hints, height, width)[None])[0]
 
     @torch.inference_mode()
-    def run_network(self, lightness: Tensor) -> Tensor:
+    def run_network(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
         """Chroma (N, 2, H, W) of lightness (N, 1, H, W), both in [-1, 1] and on the same device.
 
         The mean of the network's predictions for each picture and for its mirror image. A network with a `stride`
-        predicts one colour per cell, so its chroma is (N, 2, H / stride, W / stride), rounded up.
+        predicts one colour per cell, so its chroma is (N, 2, H / stride, W / stride), rounded up. `hints`, if the
+        network takes them, are those of `Generator.forward`.
         """
         x = lightness.to(self.device, torch.float32)
         x = F.pad(x, (0, -x.shape[-1] % self.generator.stride, 0, 0), mode="replicate")  # mirrored cells stay in place
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            chroma = (self.generator(x) + self.generator(x.flip(-1)).flip(-1)) / 2
+            if hints is None:
+                chroma = (self.generator(x) + self.generator(x.flip(-1)).flip(-1)) / 2
+            else:
+                hints = hints.to(x)
+                chroma = (self.generator(x, hints) + self.generator(x.flip(-1), hints.flip(-1)).flip(-1)) / 2
         return chroma.float().to(lightness.device)
 
     @torch.inference_mode()
@@ -323,10 +348,14 @@ class Colorizer:
         chroma = {}
         for places in by_shape.values():
             lightness = torch.stack([photographs[i][j] for i, j in places])
-            on_cpu = self.device.type == "cpu"  # where one core is faster than several for such small pictures
-            results = on_one_core(self.run_network, lightness) if on_cpu else self.run_network(lightness)
-            chroma.update(zip(places, results, strict=True))
+            chroma.update(zip(places, self._run_network(lightness), strict=True))
         return [fuse([chroma[i, j] for j in range(len(inputs))]) for i, inputs in enumerate(photographs)]
+
+    def _run_network(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
+        """`run_network`, on one core if the device is the CPU: it is faster than several for such small pictures."""
+        if self.device.type == "cpu":
+            return on_one_core(self.run_network, lightness, hints)
+        return self.run_network(lightness, hints)
 
 
 @torch.inference_mode()

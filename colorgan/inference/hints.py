@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageColor, ImageDraw
 from torch import Tensor
 
-from colorgan.color import rgb_to_lab
+from colorgan.color import CHROMA_SCALE, rgb_to_lab
 
 MAX_HINTS = 500  # of one photograph: the corrections solve a linear system of so many equations
 MAX_CORNERS = 1000  # of a region
@@ -107,6 +107,24 @@ def read_hints(path: str | Path) -> list[Hint]:
         return as_hints(content)
     except HintError as error:
         raise HintError(f"{name}: {error}") from error
+
+
+def hint_map(hints: Iterable[Hint], height: int, width: int) -> Tensor:
+    """Hints without a region as a network sees them on its grid of cells: (3, height, width).
+
+    Chroma in [-1, 1] and a mask, which is 1 in the cells of hints; everything is 0 in the others. A hint covers the
+    cell of its place, and the cells whose centres are within its radius. Of several on one cell, the last one counts.
+    """
+    result = torch.zeros(3, height, width, device="cpu")
+    y, x = (torch.arange(count, device="cpu") + 0.5 for count in (height, width))
+    for hint in hints:
+        if hint.region is None:
+            distance = torch.hypot((y - hint.y * height)[:, None], x - hint.x * width)
+            covered = distance <= hint.radius * min(height, width)
+            covered[hint.pixel(height, width)] = True
+            a, b = hint.ab
+            result[:, covered] = torch.tensor([a / CHROMA_SCALE, b / CHROMA_SCALE, 1.0], device="cpu")[:, None]
+    return result
 
 
 def coverage(region: tuple[tuple[float, float], ...], height: int, width: int) -> Tensor:
