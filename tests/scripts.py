@@ -1,7 +1,7 @@
 """Runs the project's scripts in processes that are forked from one which has imported PyTorch and Accelerate already.
 
-Each run is a new process with a state of its own; only the imports, which take most of the time of a short training,
-are not repeated. Other tests start the scripts as a user does.
+Each run is a new process with a state of its own; only the imports, which take most of the time of a short run, are not
+repeated. Other tests start the scripts as a user does.
 """
 
 import atexit
@@ -18,6 +18,7 @@ from pathlib import Path
 import torch._logging
 
 ROOT = Path(__file__).parent.parent
+READERS = ("colorgan", "huggingface_hub", "accelerate")  # they read the environment when they are imported
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     [
@@ -28,20 +29,20 @@ _PROCESSES.set_forkserver_preload(
 
 
 def run_script(
-    *words: object, timeout: int = 600, processes: int = 1, **variables: str
+    *words: object, folder: Path = ROOT, timeout: int = 600, processes: int = 1, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python words...` in the root of the repository, and return its status and what it printed.
+    """Run `python words...` in a folder, and return its status and what it printed.
 
-    `words` are a script and its options, or `-c` and code. `variables` are of the environment; those that a library
-    reads when it is imported have no effect, except for `TORCH_LOGS`. More than one of `processes` are started like
-    those of torchrun; the status is the highest, and what they printed is joined.
+    `words` are a script and its options, or `-c` and code. With `variables` of the environment, `READERS` are imported
+    anew; `datasets` cannot be. More than one of `processes` are started like those of torchrun; the status is the
+    highest, and what they printed is joined.
     """
     command = list(map(str, words))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
         running, outputs = [], []
         for rank, place in enumerate(_places(processes)):
-            outputs.append([Path(folder) / f"{name}-{rank}" for name in ("stdout", "stderr")])
-            running.append(_PROCESSES.Process(target=_run, args=(command, outputs[-1], variables | place)))
+            outputs.append([Path(temporary) / f"{name}-{rank}" for name in ("stdout", "stderr")])
+            running.append(_PROCESSES.Process(target=_run, args=(command, outputs[-1], folder, variables, place)))
             running[-1].start()
         deadline = time.monotonic() + timeout
         for process in running:
@@ -66,15 +67,20 @@ def _places(processes: int) -> list[dict[str, str]]:
     return [common | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
 
 
-def _run(command: list[str], outputs: list[Path], variables: dict[str, str]) -> None:
+def _run(
+    command: list[str], outputs: list[Path], folder: Path, variables: dict[str, str], place: dict[str, str]
+) -> None:
     """Become the process of `command`: what it prints goes into two files."""
     for stream, path in zip((sys.stdout, sys.stderr), outputs, strict=True):
         with path.open("wb") as file:
             os.dup2(file.fileno(), stream.fileno())
-    os.environ.update({"ACCELERATE_USE_CPU": "true"} | variables)
-    if "TORCH_LOGS" in variables:
-        torch._logging._init_logs()  # as when it is imported
-    os.chdir(ROOT)
+    os.environ.update({"ACCELERATE_USE_CPU": "true"} | variables | place)
+    if variables:
+        for name in [name for name in sys.modules if name.partition(".")[0] in READERS]:
+            del sys.modules[name]
+        sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
+        torch._logging._init_logs()  # reads TORCH_LOGS
+    os.chdir(folder)
     sys.argv = command if command[0] != "-c" else ["-c", *command[2:]]
     try:
         if command[0] == "-c":

@@ -1,7 +1,7 @@
 """Models are published and downloaded with the real client, also when calls fail.
 
-Each scenario is a function that `in_process` runs in a new process, because the client reads its environment when it is
-imported.
+Each scenario is a function that `in_process` runs in another process, because the client reads its environment when it
+is imported.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer
+from scripts import run_script
 
 ROOT = Path(__file__).parent.parent
 TOKENS = ("hf_write", "hf_read", "hf_other", "hf_wrong")
@@ -35,11 +36,10 @@ colorizer = Colorizer.from_pretrained("runs/model")
 
 
 def in_process(scenario: Callable[[Path], None], folder: Path, **environment: str) -> str:
-    """Run a scenario of this file in a new process, and return its standard error."""
+    """Run a scenario of this file in a forked process, and return its standard error."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import pathlib, test_push as t; "
-    command = [sys.executable, "-c", f"{code}t.{scenario.__name__}(pathlib.Path({str(folder)!r}))"]
-    variables = {"OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | environment
-    run = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=600)
+    code += f"t.{scenario.__name__}(pathlib.Path({str(folder)!r}))"
+    run = run_script("-c", code, **{"HF_HUB_DISABLE_PROGRESS_BARS": "1"} | environment)
     assert run.returncode == 0, run.stdout + run.stderr
     assert not any(token in run.stdout + run.stderr for token in TOKENS)
     return run.stderr

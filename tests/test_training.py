@@ -54,14 +54,14 @@ UNET, CGAN, CLASSIFIER, NOGAN = (
 )
 
 
-def environment(**more: str) -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | more
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
 
-def run(command: Sequence[object], **variables: str) -> str:
+def run(command: Sequence[object]) -> str:
     """Run a command as a user would, and return what it printed."""
     result = subprocess.run(
-        list(map(str, command)), cwd=ROOT, env=environment(**variables), capture_output=True, text=True, timeout=600
+        list(map(str, command)), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
@@ -76,10 +76,10 @@ def train(
     processes: int = 1,
     **variables: str,
 ) -> str:
-    """Train, and return what was printed: in forked processes, or with a launcher, which may be Python, in new ones."""
+    """Train, and return what was printed: in forked processes, or with a launcher in new ones."""
     command = [f"train/{script}.py", "--dataset_name", images, "--output_dir", folder, *SMALL, *options]
     if launch:
-        return run([*launch, *command], **variables)
+        return run([*launch, *command])
     result = run_script(*command, processes=processes, **variables)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
@@ -321,9 +321,7 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     common = ["--discriminator_width", 8, "--max_train_steps", 3, "--validation_steps", 1]
     with HubServer(tmp_path / "hub") as hub:
         variables = hub.environment(tmp_path / "home", "hf_write")
-        printed = train(
-            "nogan", tmp_path / "nogan", images, *common, "--push_to_hub", launch=[sys.executable], **variables
-        )
+        printed = train("nogan", tmp_path / "nogan", images, *common, "--push_to_hub", **variables)
         assert f"Published at {hub.url}/user/nogan" in printed
         assert hub.commits("models", "user/nogan") == ["Upload with colorgan", "initial commit"]  # once, not per stage
         sample = hub.files("models", "user/nogan")["sample.png"]
@@ -433,8 +431,7 @@ def test_wandb_gets_losses_metrics_and_samples(images: Path, tmp_path: Path):
     (tmp_path / "wandb.py").write_text(WANDB.replace("PATH", repr(str(tmp_path / "notes"))))
     (tmp_path / "wandb-1.dist-info").mkdir()
     (tmp_path / "wandb-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: wandb\nVersion: 1\n")
-    train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "wandb", launch=[sys.executable],
-          PYTHONPATH=str(tmp_path))  # fmt: skip
+    train("unet", tmp_path / "run", images, "--max_train_steps", 2, "--report_to", "wandb", PYTHONPATH=str(tmp_path))
     notes = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
     assert notes[0] == ["init", "colorgan"]
     assert notes[-1] == ["finish", None]
