@@ -76,8 +76,8 @@ def push_checkpoint(arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from colorgan.hub import push
     from colorgan.hub.client import CheckpointError
+    from colorgan.hub.publish import push
 
     try:
         url = push(

@@ -2,6 +2,7 @@
 
 import ast
 import email.message
+import graphlib
 import importlib.metadata
 import re
 import runpy
@@ -40,25 +41,33 @@ def declared(*extras: str) -> set[str]:
     return {name.replace("-", "_") for name in names}.union(*(declared(*each) for each in nested)) - {"colorgan"}
 
 
-def imported(path: Path, *, anywhere: bool = True) -> set[str]:
-    """Names of the distributions that a file imports: `anywhere` in it, or only when it is imported itself."""
+def imports(path: Path, *, anywhere: bool = True, guarded: bool = False) -> set[str]:
+    """The modules and names that a file imports: `anywhere` in it, or only when it is imported itself.
+
+    Imports for types only are left out, and those that may fail as well unless `guarded`.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
         is_guarded = isinstance(node, ast.With) and "suppress(ImportError)" in ast.unparse(node.items[0])
         is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         is_lazy = isinstance(node, ast.FunctionDef) and not anywhere
-        if is_guarded or is_for_types or is_lazy:
+        if (is_guarded and not guarded) or is_for_types or is_lazy:
             skipped.update(ast.walk(node))
-    modules: set[str] = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if node in skipped:
             continue
         if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
-    names = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def imported(path: Path, *, anywhere: bool = True) -> set[str]:
+    """Names of the distributions that a file imports: `anywhere` in it, or only when it is imported itself."""
+    names = {name.partition(".")[0] for name in imports(path, anywhere=anywhere)} - sys.stdlib_module_names
     local = {each.stem for each in path.parent.glob("*.py")} | {"colorgan"}
     return {DISTRIBUTIONS.get(name, name).replace("-", "_") for name in names - local}
 
@@ -72,6 +81,20 @@ def test_the_core_imports_what_it_declares_and_extras_only_when_they_are_used() 
     for path in CORE:
         assert imported(path, anywhere=False) <= declared(), path
         assert imported(path) <= declared("app", "train", "heic"), path
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Imports inside functions count as well."""
+    files = {}
+    for path in ROOT.glob("colorgan/**/*.py"):
+        words = path.relative_to(ROOT).with_suffix("").parts
+        files[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
+    graph = {}
+    for module, path in files.items():
+        found = imports(path, guarded=True)
+        graph[module] = {name if name in files else name.rpartition(".")[0] for name in found} & files.keys() - {module}
+    assert "colorgan.color" in graph["colorgan.inference.render"]
+    list(graphlib.TopologicalSorter(graph).static_order())  # CycleError names a circle
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from colorgan.color import rgb_to_lab
 from colorgan.photo import Photo, PhotoError, read_photo, write_photo
-from colorgan.photo.decode import open_picture
+from colorgan.photo.opening import open_picture
 
 
 def lightness_of(rgb: np.ndarray) -> np.ndarray:

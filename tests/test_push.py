@@ -120,7 +120,7 @@ def push_and_read(folder: Path) -> None:
     from skimage import data
 
     from colorgan import Colorizer, Generator, cli
-    from colorgan.hub import push
+    from colorgan.hub.publish import push
 
     model = save_model(folder / "model")
     assert cli.main(["push", str(model), "user/net", "--message", "First"]) == 0
@@ -208,8 +208,8 @@ def test_each_call_may_fail_once(tmp_path: Path):
 
 def each_call_fails_once(folder: Path) -> None:
     hub, waits = start_hub(folder, "hf_write"), hurry()
-    from colorgan.hub import push
     from colorgan.hub.client import download_snapshot
+    from colorgan.hub.publish import push
 
     calls = ["whoami", "create", "preupload", "validate-yaml", "lfs-batch", "lfs-put", "lfs-verify", "commit", "info"]
     for number, (call, fault) in enumerate((call, fault) for call in calls for fault in ONCE):
@@ -255,8 +255,8 @@ def test_permanent_failures_end_in_a_sentence(tmp_path: Path):
 def calls_always_fail(folder: Path) -> None:
     hub = start_hub(folder, "hf_write")
     hurry()
-    from colorgan.hub import push
     from colorgan.hub.client import download_snapshot
+    from colorgan.hub.publish import push
 
     model = save_model(folder / "model")
     before = digests(model)
@@ -301,8 +301,8 @@ def wrong_models(folder: Path) -> None:
     import torch
 
     from colorgan import Colorizer, Generator
-    from colorgan.hub import push
     from colorgan.hub.client import download_snapshot
+    from colorgan.hub.publish import push
     from colorgan.models import Discriminator
 
     model = save_model(folder / "model")
@@ -461,7 +461,7 @@ def seconds(call: Callable[[], object]) -> float:
 def the_hub_goes_away(folder: Path) -> None:
     hub = start_hub(folder)
     from colorgan import Colorizer
-    from colorgan.hub import push
+    from colorgan.hub.publish import push
 
     model = save_model(folder / "model")
     commit = hub.commit("models", "user/net", {p.name: p.read_bytes() for p in model.iterdir() if p.is_file()})
@@ -502,7 +502,7 @@ def offline(folder: Path) -> None:
 
     socket.socket.connect = refuse
     from colorgan import Colorizer, Generator
-    from colorgan.hub import push
+    from colorgan.hub.publish import push
 
     assert seconds(lambda: Colorizer.from_pretrained("user/net")) < SOON
     Generator.from_pretrained("user/net", local_files_only=True)
@@ -522,7 +522,7 @@ def test_a_proxy_and_a_cache_elsewhere_are_used(tmp_path: Path):
 
 def through_a_proxy(folder: Path) -> None:
     from colorgan import Colorizer
-    from colorgan.hub import push
+    from colorgan.hub.publish import push
 
     assert push(save_model(folder / "model"), "user/net") == "http://hub.invalid/user/net"
     Colorizer.from_pretrained("user/net")

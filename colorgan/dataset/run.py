@@ -18,7 +18,7 @@ from tqdm import tqdm
 from colorgan import DEFAULT_MODEL
 from colorgan.dataset.part import Part, Record, Settings, colour_part, find_image_column, parts_of, read_record
 from colorgan.files import write_whole
-from colorgan.hub.publish import create_dataset_repo, mark_card, push_dataset, was_edited
+from colorgan.hub.upload import create_dataset_repo, mark_card, push_dataset, was_edited
 from colorgan.inference.colorizer import Colorizer
 from colorgan.processes import Processes
 from colorgan.splits import DatasetError, is_local, open_splits

@@ -2,7 +2,7 @@
 
 from colorgan.hub.checkpoint import BUNDLED, Checkpoint, bundled_generators, bundled_names, locate, read_config
 from colorgan.hub.client import CheckpointError
-from colorgan.hub.publish import create_repo, push
+from colorgan.hub.upload import create_repo
 
 __all__ = [
     "BUNDLED",
@@ -12,6 +12,5 @@ __all__ = [
     "bundled_names",
     "create_repo",
     "locate",
-    "push",
     "read_config",
 ]

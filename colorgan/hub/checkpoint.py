@@ -1,6 +1,7 @@
 """Checkpoint folders: finding them, loading them strictly, and saving them."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from colorgan import DEFAULT_MODEL
-from colorgan.hub.client import REQUIRED_FILES, CheckpointError, check_required_files, download_snapshot
+from colorgan.hub.client import (
+    PUBLISHED_FILES,
+    REQUIRED_FILES,
+    CheckpointError,
+    check_required_files,
+    download_snapshot,
+)
+from colorgan.hub.upload import publish
 
 BUNDLED = Path(__file__).parent.parent / "pretrained"  # the checkpoints inside the package
 Model = TypeVar("Model", bound="Checkpoint")
@@ -97,13 +105,34 @@ class Checkpoint(
         return model.eval()
 
     def push_to_hub(self, repo_id: str, *, config: object = None, model_card_kwargs: object = None, **options) -> str:
-        """Publish these weights with `colorgan.hub.push`, which describes the options; return the page's address.
+        """Publish these weights on the Hub, and return the page's address; `colorgan.hub.publish.push` has the options.
 
-        `config` and `model_card_kwargs` are arguments of the base class, and are not used.
+        `config` and `model_card_kwargs` are arguments of the base class, and are not used. Raises `CheckpointError`.
         """
-        from colorgan.hub.publish import push  # here, because publish.py imports this module
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / type(self).__name__
+            self.save_pretrained(folder)
+            try:
+                files = self.files_to_publish(folder)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(f"{temporary}/", "")) from error
+        return publish(files, repo_id, **options)
 
-        return push(self, repo_id, **options)
+    @classmethod
+    def files_to_publish(cls, folder: Path) -> dict[str, bytes]:
+        """The files of a checkpoint folder that are published, after it was loaded as a network of this class.
+
+        Raises `CheckpointError` if it cannot be loaded, or if its card is not UTF-8 text.
+        """
+        cls.from_pretrained(folder)
+        files = {name: (folder / name).read_bytes() for name in PUBLISHED_FILES if (folder / name).is_file()}
+        try:
+            files.get("README.md", b"").decode()
+        except UnicodeDecodeError as error:
+            raise CheckpointError(
+                f"{folder.name}/README.md is not UTF-8 text: save it as UTF-8, or remove it."
+            ) from error
+        return files
 
     def generate_model_card(self, **_) -> ModelCard:
         """The card of weights without a record of their training."""

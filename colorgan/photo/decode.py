@@ -1,9 +1,6 @@
 """Decode picture files into samples: 8 or 16 bits, grey or RGB, with alpha, for every format that is read."""
 
-import contextlib
-import functools
 import io
-import struct
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,20 +9,18 @@ from PIL import Image, TiffImagePlugin
 from colorgan.photo.encoding import read_encoding, read_gain_map
 from colorgan.photo.errors import PhotoError, TooLargeError
 from colorgan.photo.exif import ORIENTATION, read_exif, read_orientation, read_resolution, read_tiff
-from colorgan.photo.formats import READABLE, pillow_formats
 from colorgan.photo.lightness import UNUSED_PROFILE, convert_to_srgb, luminance_tables
 from colorgan.photo.metadata import Metadata, read_metadata
+from colorgan.photo.opening import open_picture, variant_message
 from colorgan.photo.raw import RAW, is_raw
 from colorgan.photo.samples import Samples, check_size, split_alpha, to_integers
 from colorgan.photo.settings import file_settings, load_with_errors
-from colorgan.photo.tiff import SIGNATURES as TIFF_SIGNATURES
-from colorgan.photo.tiff import UNREAD_TIFF, TiffPicture, decode_tiff, first_page_at
+from colorgan.photo.tiff import TiffPicture, decode_tiff, first_page_at
 from colorgan.photo.truncated import complete
 
 # formats whose first picture is taken of several
 PARTS = {"GIF": "frames", "TIFF": "pages", "HEIF": "pictures", "MPO": "pictures"}
 PLANAR_CONFIGURATION, PHOTOMETRIC = 0x011C, 0x0106  # TIFF tags
-HEIC = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif", b"ftypmsf1")  # bytes 4 to 12 of these files
 # Pillow keeps only the high byte of 16-bit colour. Decoded again with the other byte order, it returns the low byte.
 # (Grey with alpha has no mode of the other byte order: its four bytes are read as those of an RGBA pixel.)
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B"}
@@ -59,7 +54,7 @@ def decode_file(stream: BinaryIO, max_pixels: int, name: str) -> Samples:
             samples.metadata = read_metadata(None, stream, samples.orientation != 1, samples.notes)
             return samples
         except Exception as error:  # a damaged header can raise anything
-            raise PhotoError(_variant(head, name) or f"{name} is damaged: its header cannot be read.") from error
+            raise PhotoError(variant_message(head, name) or f"{name} is damaged: its header cannot be read.") from error
         with image:
             if tiff is None or tiff.samples or tiff.offset is None:
                 try:
@@ -121,71 +116,6 @@ def decode_image(
         raise PhotoError(f"{name} needs more memory than there is.") from error
     except Exception as error:  # damaged data can raise anything
         raise PhotoError(f"{name} is damaged or cut short: it cannot be read to its end.") from error
-
-
-def open_picture(stream: BinaryIO, name: str) -> Image.Image:
-    """Open a picture without decoding it. Raises `PhotoError` for a file that is not a picture of a known format."""
-    with contextlib.suppress(Image.UnidentifiedImageError):
-        return Image.open(stream, formats=pillow_formats())
-    stream.seek(0)
-    head = stream.read(1024)
-    stream.seek(0)
-    if head[4:8] == b"ftyp" and (image := _open_heic(stream)):
-        return image
-    raise PhotoError(_refusal(head, name))
-
-
-@functools.cache
-def _pillow_heif() -> Any | None:
-    """The module pillow_heif if it is installed. It is not registered with Pillow, which is the host program's."""
-    try:
-        import pillow_heif
-    except ImportError:
-        return None
-    return pillow_heif
-
-
-def _open_heic(stream: BinaryIO) -> Image.Image | None:
-    """Open a HEIC picture; None if pillow-heif is not installed or cannot read the file."""
-    heif = _pillow_heif()
-    if heif is None or not heif.is_supported(stream):
-        return None
-    stream.seek(0)
-    try:
-        image = heif.HeifImageFile(stream)
-    except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open does
-        return None
-    if Image.MAX_IMAGE_PIXELS and image.width * image.height > 2 * Image.MAX_IMAGE_PIXELS:
-        raise Image.DecompressionBombError
-    return image
-
-
-def _variant(head: bytes, name: str) -> str | None:
-    """The message about a file that Pillow refuses though it begins as a BMP or WebP, which have many variants."""
-    kind = "BMP" if head[:2] == b"BM" else "WebP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
-    return f"{name} is a {kind} of a kind that is not read, or is damaged: save it as PNG." if kind else None
-
-
-def _refusal(head: bytes, name: str) -> str:
-    """Why a file that begins with these bytes is not read."""
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head:
-        return f"{name} is empty."
-    if text.startswith((b"<svg", b"%pdf", b"%!ps")) or (text.startswith(b"<?xml") and b"<svg" in text):
-        return f"{name} is a vector drawing (SVG, PDF or PostScript), which has no pixels: export it as PNG first."
-    if variant := _variant(head, name):
-        return variant
-    if head[:4] in TIFF_SIGNATURES:
-        return UNREAD_TIFF.format(name)
-    if head[4:12] in HEIC and _pillow_heif() is None:
-        return f"{name} is a HEIC picture: install pillow-heif to read it, or save it as JPEG."
-    if (
-        (head[4:8] == b"ftyp" and head[4:12] not in HEIC)
-        or head[:4] in (b"\x1a\x45\xdf\xa3", b"OggS")
-        or head[8:12] == b"AVI "
-    ):
-        return f"{name} is a film or a picture that this Pillow cannot read: colorgan reads {READABLE}."
-    return f"{name} is not a picture, or is damaged: colorgan reads {READABLE}."
 
 
 def _decode(image: Image.Image, stream: BinaryIO | None, name: str, tiff: TiffPicture | None) -> Samples:

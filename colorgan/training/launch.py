@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from colorgan import hub
 from colorgan.data import DatasetError
-from colorgan.hub import CheckpointError, push
+from colorgan.hub import CheckpointError
+from colorgan.hub.publish import push
 from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import Config, TrainingConfig
 
