@@ -14,7 +14,7 @@ import skimage.data
 from conftest import painting_network
 from hub_server import HubServer
 from PIL import Image
-from test_processes import launch
+from test_processes import fork
 
 from colorgan import cli
 from colorgan.photo import read_photo
@@ -253,7 +253,7 @@ def test_two_processes_go_on_where_one_was_killed(folder: Path) -> None:
     assert first.name == "train-00000-of-00003.parquet"
     time = first.stat().st_mtime_ns
 
-    run = launch(*command, "--skip-existing", program=WATCHED)
+    run = fork(*command, "--skip-existing", program=WATCHED)
     assert run.returncode == 1
     assert first.stat().st_mtime_ns == time
     assert Path("process-0.txt").read_text() == "train-00001 test-00000- "

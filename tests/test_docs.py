@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from films import pan, write_film
 from PIL import Image
+from scripts import run_script
 from skimage import data
 
 ROOT = Path(__file__).parent.parent
@@ -87,7 +88,8 @@ def run(command: list[str], folder: Path) -> None:
 
 @pytest.mark.parametrize("page", pages_with(python_blocks))
 def test_python_blocks_run(page: Path, folder: Path):
-    run([sys.executable, "-c", "\n".join(python_blocks(page))], folder)
+    result = run_script("-c", "\n".join(python_blocks(page)), folder=folder)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("page", pages_with(shell_blocks))
@@ -190,8 +192,11 @@ def help_of(program: str, subcommand: str = "") -> str:
     """What `--help` prints; for measurements, which may need the [bench] extra, the source."""
     if program.startswith("bench/"):
         return (ROOT / program).read_text(encoding="utf-8")
-    command = ["-m", "colorgan", *subcommand.split()] if program == "colorgan" else [program]
-    result = subprocess.run([sys.executable, *command, "--help"], cwd=ROOT, capture_output=True, text=True)
+    if program == "colorgan":
+        command = [sys.executable, "-m", "colorgan", *subcommand.split(), "--help"]
+        result = subprocess.run(command, capture_output=True, text=True)
+    else:
+        result = run_script(program, "--help")
     assert result.returncode == 0, result.stderr
     return result.stdout
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scripts import run_script
 
 from colorgan import Generator
 from colorgan.processes import Processes, join_processes
@@ -41,6 +42,12 @@ def launch(*arguments: str, program: str = WATCHED) -> subprocess.CompletedProce
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", *launcher, "watched.py", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def fork(*arguments: str, program: str = WATCHED) -> subprocess.CompletedProcess:
+    """Run a program like `launch`, but without the launcher."""
+    Path("watched.py").write_text(program)
+    return run_script("watched.py", *arguments, folder=Path.cwd(), processes=2)
 
 
 @pytest.fixture
@@ -77,7 +84,7 @@ def test_two_processes_share_an_archive(archive: Path) -> None:
         Path("archive", name).write_bytes(b"damaged")
     for name in ("1", "2", "3", "sub/6"):
         Path(f"coloured/{name}.colorized.png").unlink()
-    run = launch(*options, "--skip-existing")
+    run = fork(*options, "--skip-existing")
     assert run.returncode == 1
     assert read_by(0) == ["archive/2.png", "archive/sub/6.png"]
     assert read_by(1) == ["archive/1.png", "archive/3.png"]

@@ -4,7 +4,6 @@ The downloaded Space runs in the tests' Python environment, because installing a
 its own copy of the package.
 """
 
-import os
 import re
 import runpy
 import subprocess
@@ -20,6 +19,7 @@ from gradio_client import Client, handle_file
 from hub_server import HubServer
 from huggingface_hub import RepoCard
 from PIL import Image
+from scripts import run_script
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 MODELS = ["user/colorgan-unet", "user/colorgan-cgan"]
@@ -43,8 +43,7 @@ def test_the_requirements_are_the_packages_without_what_a_space_brings_along() -
 
 
 def deploy(*options: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "space/deploy.py", *options]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    return run_script("space/deploy.py", *options, **environment)
 
 
 def test_a_dry_run_shows_everything_and_contacts_nobody() -> None:
