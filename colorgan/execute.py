@@ -15,6 +15,7 @@ from tqdm import tqdm
 from colorgan import DEFAULT_MODEL
 from colorgan.film.command import FilmOptions, colorize_film
 from colorgan.film.errors import FilmError
+from colorgan.film.look import Look
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint
@@ -22,7 +23,7 @@ from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.errors import TooLargeError
-from colorgan.photo.provenance import with_provenance, without_metadata
+from colorgan.photo.provenance import tool_name, with_provenance, without_metadata
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.plan import Job
 
@@ -126,11 +127,15 @@ def colorize_files(
             report.errors.append(str(result))
     options = film_options or FilmOptions()
     for job in films:
-        if compare or hints or reference is not None:
-            print(f"{job.source}: --compare, --hint and --reference are not used for films.", file=sys.stderr)
+        if compare or hints:
+            print(f"{job.source}: --compare and --hint are not used for films.", file=sys.stderr)
         try:
             _make_folder(Path(job.target).parent)
-            colorize_film(colorizer, job, options, saturation, render_size, skip_coloured, show_progress=show_progress)
+            look = Look(render_size, saturation, tone, reference_strength)
+            tool = tool_name(model) if keep_metadata else None
+            colorize_film(
+                colorizer, job, look, options, skip_coloured=skip_coloured, tool=tool, show_progress=show_progress
+            )
         except (FilmError, PhotoError) as error:
             report.errors.append(str(error))
     return report

@@ -69,11 +69,12 @@ def pages_with(find: Callable[[Path], list[str]]) -> list:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The files that the examples name: photo.jpg, grey.jpg, scan.tif, film.mpg of 2 s, and an album of one picture."""
+    """The files that the examples name: photographs, film.mpg of 2 s, a picture in colour, an album of one picture."""
     grey = Image.fromarray(data.coffee()).convert("L")
     for name in ("photo.jpg", "grey.jpg"):
         grey.save(tmp_path / name)
     tifffile.imwrite(tmp_path / "scan.tif", np.asarray(grey).astype(np.uint16) * 257)
+    Image.fromarray(data.coffee()).save(tmp_path / "scene.jpg")
     write_film(tmp_path / "film.mpg", pan(50), codec="mpeg2video", sound="mp2")
     (tmp_path / "album").mkdir()
     grey.save(tmp_path / "album" / "cup.png")

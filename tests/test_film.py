@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from av.video.frame import VideoFrame
 from conftest import painting_network
 from films import luma_of, pan, sound_of, sound_packets_of, times_of, write_film
 
-from colorgan import Colorizer, FilmError, cli
+from colorgan import Colorizer, FilmError, __version__, cli
+from colorgan.color import rgb_to_lab
 from colorgan.film import convert
 from colorgan.film.colour import Colours
 from colorgan.film.decode import plane_values
 from colorgan.film.frames import coloured_frames, predicted_frames, push
+from colorgan.film.look import Look
 from colorgan.film.read import is_coloured_film, open_film, read_frames
 from colorgan.film.steady import Steadier, is_cut, normalise
 
@@ -213,7 +216,7 @@ def test_subtitles_and_chapters_are_kept_where_the_container_can(tmp_path: Path,
         streams.append((text, output.add_stream_from_template(text.streams.subtitles[0])))
         second = Fraction(1, 1000)
         output.set_chapters([{"id": 1, "start": 0, "end": 500, "time_base": second, "metadata": {"title": "One"}}])
-        output.metadata["title"] = "A film"
+        output.metadata.update({"title": "A film", "comment": "From an old reel"})
         for container, stream in streams:
             for packet in container.demux():
                 if packet.size:
@@ -221,12 +224,41 @@ def test_subtitles_and_chapters_are_kept_where_the_container_can(tmp_path: Path,
                     output.mux(packet)
     result, notes = colorized(colorizer, titled)
     assert any("subtitles (srt) were left out" in note for note in notes)
-    colorizer.colorize_video(titled, matroska := tmp_path / "result.mkv")
+    colorizer.colorize_video(titled, matroska := tmp_path / "result.mkv", keep_metadata=False)
     for path, count in ((result, 0), (matroska, 1)):
         with av.open(str(path)) as container:
             assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One"]
             assert len(container.streams.subtitles) == count
-            assert container.metadata["title"] == "A film"
+            has_captions = path is result
+            assert container.metadata.get("title") == ("A film" if has_captions else None)
+            assert any(name.lower() == "comment" for name in container.metadata) == has_captions
+    made = f"Colours computed by colorgan {__version__} (checkpoint0)."
+    with av.open(str(result)) as container:
+        assert container.metadata["comment"] == f"From an old reel\n{made}"
+    again, _ = colorized(colorizer, result)  # of a result, the sentence is not repeated
+    with av.open(str(again)) as container:
+        assert container.metadata["comment"] == f"From an old reel\n{made}"
+
+
+def test_every_frame_takes_over_the_tone_of_a_reference(
+    tmp_path: Path, model: Path, colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    film, rose = write_film(tmp_path / "film.mp4", pan(4)), (180, 150, 152)
+    skimage.io.imsave(tmp_path / "rose.png", np.full((16, 16, 3), rose, np.uint8), check_contrast=False)
+    goal = rgb_to_lab(torch.tensor(rose).view(3, 1, 1) / 255)[1:].flatten()
+
+    def mean_ab(frame: VideoFrame) -> torch.Tensor:
+        rgb = torch.from_numpy(frame.to_ndarray(format="rgb24").copy()).permute(2, 0, 1) / 255
+        return rgb_to_lab(rgb)[1:].mean((1, 2))
+
+    frames = [frame.to_video_frame() for frame in colorizer.colorize_frames(film)]
+    assert min(float((mean_ab(frame) - goal).norm()) for frame in frames) > 5
+    command = ["film.mp4", "--model", str(model), "--reference", "rose.png", "--reference-strength", "1"]
+    assert cli.main([*command, "--no-metadata"]) == 0
+    with av.open("film.colorized.mp4") as container:
+        assert max(float((mean_ab(frame) - goal).norm()) for frame in container.decode(video=0)) < 2
+        assert "comment" not in container.metadata
 
 
 def test_what_is_left_of_damaged_films_comes_out(tmp_path: Path, colorizer: Colorizer) -> None:
@@ -427,7 +459,7 @@ def test_cuts_fades_and_black_frames() -> None:
 def test_colours_are_steadier_than_those_of_single_frames(tmp_path: Path, colorizer: Colorizer) -> None:
     film = open_film(write_film(tmp_path / "film.mp4", pan(40, speed=0, grain=6)))
     steadier, alone, steady = Steadier(), [], []
-    for _, lightness, chroma in predicted_frames(colorizer, film, Colours("BT.601", False), None, 0.0, None):
+    for _, lightness, chroma in predicted_frames(colorizer, film, Colours("BT.601", False), Look()):
         alone += chroma
         for seen, each in zip(lightness, chroma, strict=True):
             steady += push(steadier, seen, each, False)
@@ -524,7 +556,7 @@ def test_frames_are_read_lazily(tmp_path: Path, colorizer: Colorizer, monkeypatc
             yield frame
 
     monkeypatch.setattr("colorgan.film.frames.read_frames", counted)
-    frames = coloured_frames(colorizer, film)
+    frames = coloured_frames(colorizer, film, Look())
     for count in range(1, 41):
         next(frames)
         assert read - count <= 80

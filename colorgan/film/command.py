@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from colorgan.film.errors import require_pyav
+from colorgan.film.look import Look
 from colorgan.plan import Job
 
 if TYPE_CHECKING:
@@ -29,16 +30,17 @@ class FilmOptions:
 def colorize_film(
     colorizer: "Colorizer",
     job: Job,
+    look: Look,
     options: FilmOptions,
-    saturation: float,
-    render_size: int | None,
-    skip_coloured: bool,
     *,
+    skip_coloured: bool,
+    tool: str | None,
     show_progress: bool,
 ) -> None:
     """Colourize a film, unless it is in colour and `skip_coloured` says to leave such films. Raises `FilmError`.
 
-    A progress bar counts seconds of the film, if standard error is a terminal.
+    `tool` is named in the comment of the result; without one, the film's captions are not kept either. A progress bar
+    counts seconds of the film, if standard error is a terminal.
     """
     require_pyav(job.source)
     from colorgan.film.convert import colorize_video
@@ -64,11 +66,11 @@ def colorize_film(
             colorizer,
             job.source,
             job.target,
-            render_size=render_size,
-            saturation=saturation,
+            look,
             start=options.start,
             end=options.end,
             preset=options.preset,
+            tool=tool,
             on_progress=show,
         )
     for note in notes:

@@ -17,6 +17,7 @@ from av.error import FFmpegError
 from colorgan.film import FORMATS, PRESETS
 from colorgan.film.errors import FilmError
 from colorgan.film.frames import coloured_frames
+from colorgan.film.look import Look
 from colorgan.film.read import Film, Frame, open_film
 from colorgan.film.write import SegmentWriter, join
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SEGMENT_SECONDS = 60.0
 WARM_UP = 2.0  # seconds before the first new frame that are coloured again, so that the filter in time knows them
 RECORD = "segments.jsonl"
+SAMPLES, SAMPLE_BYTES = 16, 65536  # of a film, by which it is known again
 
 
 @dataclass(frozen=True)
@@ -53,34 +55,25 @@ def colorize_video(
     colorizer: "Colorizer",
     source: str | Path,
     target: str | Path,
+    look: Look,
     *,
-    render_size: int | None = None,
-    saturation: float = 1.0,
     start: float | None = None,
     end: float | None = None,
     preset: str = "veryfast",
+    tool: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> list[str]:
     """Colourize the film `source` and write it as H.264 to `target` (.mp4, .m4v, .mov or .mkv), with its sound.
 
-    `start` and `end`, in seconds, choose a part. `preset` is x264's, from ultrafast to veryslow. `on_progress` is
+    `start` and `end`, in seconds, choose a part. `preset` is x264's, from ultrafast to veryslow. `tool` is named in the
+    comment of the result, which also keeps the film's captions; without one, it has no captions. `on_progress` is
     called after each frame. Finished segments lie in a hidden folder beside the target until the film is whole: after
     an interruption, the same call goes on with them. Returns sentences about what had to be changed or left out.
 
     Raises `FilmError` for a film that cannot be read or written, and ValueError for wrong options.
     """
     notes: list[str] = []
-    steps = colorize_steps(
-        colorizer,
-        source,
-        target,
-        notes,
-        render_size=render_size,
-        saturation=saturation,
-        start=start,
-        end=end,
-        preset=preset,
-    )
+    steps = colorize_steps(colorizer, source, target, look, notes, start=start, end=end, preset=preset, tool=tool)
     with closing(steps):  # so that an error of `on_progress` ends the work at once
         for progress in steps:
             if on_progress:
@@ -92,43 +85,38 @@ def colorize_steps(
     colorizer: "Colorizer",
     source: str | Path,
     target: str | Path,
+    look: Look,
     notes: list[str],
     *,
-    render_size: int | None = None,
-    saturation: float = 1.0,
     start: float | None = None,
     end: float | None = None,
     preset: str = "veryfast",
+    tool: str | None = None,
 ) -> Generator[Progress, None, None]:
     """Do what `colorize_video` does, and yield after each frame; close the generator to stop. `notes` are added to."""
     source, target = Path(source), Path(target)
-    kind = _check(source, target, saturation, start, end, preset)
+    kind = _check(source, target, start, end, preset)
     film = open_film(source)
     begin, length = start or 0.0, film.duration if end is None else min(end, film.duration or end)
     if film.duration and begin >= film.duration:
         raise FilmError(f"{film.name} has only {film.duration:.1f} s: start before that, not at {begin:.1f} s.")
-    settings = {"render_size": render_size, "saturation": saturation, "start": start, "end": end, "preset": preset}
+    settings = {**look.record(), "start": start, "end": end, "preset": preset}
     parts = _Parts(target, {**settings, "film": _identity(source), "network": fingerprint(colorizer)})
     try:
         parts.prepare()
         first = begin if not parts.segments else float((parts.segments[-1].last + 1) * film.time_base)
         if parts.segments:
             film.note(f"The run went on with {len(parts.segments)} segments of an earlier one.")
-        frames = coloured_frames(
-            colorizer,
-            film,
-            render_size=render_size,
-            saturation=saturation,
-            start=max(begin, first - WARM_UP) if parts.segments else begin,
-            end=end,
-        )
+        since = max(begin, first - WARM_UP) if parts.segments else begin
+        frames = coloured_frames(colorizer, film, look, since, end)
         with closing(frames):
             for frame in _record(frames, film, parts, preset):
                 yield Progress(parts.count, frame.time - begin, max(length - begin, 0.0), frame)
         if not parts.segments:
             raise FilmError(f"{film.name} has no frames in this part.")
         joined = parts.folder / f"joined{target.suffix}"
-        left_out = join([parts.folder / segment.name for segment in parts.segments], film, joined, kind, begin, end)
+        segments = [parts.folder / segment.name for segment in parts.segments]
+        left_out = join(segments, film, joined, kind, begin, end, tool)
         os.replace(joined, target)
     except (FFmpegError, OSError) as error:
         raise _writing_error(target, error) from error
@@ -220,19 +208,22 @@ def fingerprint(colorizer: "Colorizer") -> str:
 
 
 def _identity(source: Path) -> list[object]:
-    status = source.stat()
-    return [str(source.resolve()), status.st_size, status.st_mtime_ns]
+    """The film's path, its size, and a hash of samples of its bytes: copies and uploads have other times."""
+    digest, size = hashlib.sha256(), source.stat().st_size
+    with open(source, "rb") as file:
+        for i in range(SAMPLES):
+            file.seek(max(0, size - SAMPLE_BYTES) * i // (SAMPLES - 1))
+            digest.update(file.read(SAMPLE_BYTES))
+    return [str(source.resolve()), size, digest.hexdigest()[:16]]
 
 
-def _check(source: Path, target: Path, saturation: float, start: float | None, end: float | None, preset: str) -> str:
+def _check(source: Path, target: Path, start: float | None, end: float | None, preset: str) -> str:
     """Check the options, and return the container's name."""
     kind = FORMATS.get(target.suffix[1:].lower())
     if kind is None:
         raise FilmError(f"colorgan does not write {target.suffix or target.name} films: choose .{', .'.join(FORMATS)}.")
     if preset not in PRESETS:
         raise ValueError(f"The preset must be one of {', '.join(PRESETS)}, not {preset}.")
-    if not 0 <= saturation < math.inf:
-        raise ValueError(f"The saturation must be 0 (grey) or a positive number, not {saturation}.")
     if (start or 0) < 0 or (end is not None and end <= (start or 0)):
         raise ValueError(f"The part of the film must end after it starts, not {start or 0} to {end} s.")
     if not target.parent.is_dir():

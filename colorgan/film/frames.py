@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorgan.film.colour import Colours
+from colorgan.film.look import Look
 from colorgan.film.read import Film, Frame, read_frames
 from colorgan.film.steady import BLOCK, SEARCH_SIDE, Steadier
 from colorgan.inference.inputs import network_inputs
+from colorgan.inference.tone import apply_tone
 from colorgan.inference.upsample import shrink
 from colorgan.parallel import on_one_core, one_core_threads
 from colorgan.photo.read import Photo
@@ -23,19 +25,13 @@ if TYPE_CHECKING:
 
 
 def coloured_frames(
-    colorizer: "Colorizer",
-    film: Film,
-    *,
-    render_size: int | None = None,
-    saturation: float = 1.0,
-    start: float = 0.0,
-    end: float | None = None,
+    colorizer: "Colorizer", film: Film, look: Look, start: float = 0.0, end: float | None = None
 ) -> Generator[Frame, None, None]:
     """Yield the frames from `start` up to `end`, in seconds from the film's origin, with their colours in `u` and `v`.
 
     About 64 frames are in memory at once.
     """
-    colours = Colours(film.matrix, film.is_full_range, saturation)
+    colours = Colours(film.matrix, film.is_full_range, look.saturation)
     steadier = Steadier()
     waiting: deque[Frame] = deque()  # in the filter
     finishing: deque[Future[Frame]] = deque()
@@ -51,7 +47,7 @@ def coloured_frames(
         def submit(finished: list[Tensor]) -> None:
             finishing.extend(pool.submit(finish, waiting.popleft(), chroma) for chroma in finished)
 
-        for batch, lightness, chroma in predicted_frames(colorizer, film, colours, render_size, start, end):
+        for batch, lightness, chroma in predicted_frames(colorizer, film, colours, look, start, end):
             waiting.extend(batch)
             for frame, seen, each in zip(batch, lightness, chroma, strict=True):
                 submit(on_one_core(push, steadier, seen, each, frame.is_damaged))
@@ -63,16 +59,23 @@ def coloured_frames(
 
 
 def predicted_frames(
-    colorizer: "Colorizer", film: Film, colours: Colours, render_size: int | None, start: float, end: float | None
+    colorizer: "Colorizer", film: Film, colours: Colours, look: Look, start: float = 0.0, end: float | None = None
 ) -> Iterator[tuple[list[Frame], list[Tensor], list[Tensor]]]:
-    """Yield 16 frames at a time: the frames, the lightness (1, H, W) that the network saw, and its chroma (2, h, w)."""
+    """Yield 16 frames at a time: the frames, the lightness (1, H, W) that the network saw, and its chroma (2, h, w).
+
+    The chroma has the tone of the reference already.
+    """
     frames = read_frames(film, start, end)
     while batch := list(islice(frames, BLOCK)):
-        inputs = [
-            network_inputs(Photo(colours.lightness(frame.luma)), colorizer.generator, render_size) for frame in batch
-        ]
-        chroma = colorizer.predict_inputs(inputs)
-        yield batch, [lightness for lightness, *_ in inputs], [each.cpu() for each in chroma]
+        photos = [Photo(colours.lightness(frame.luma)) for frame in batch]
+        inputs = [network_inputs(photo, colorizer.generator, look.render_size) for photo in photos]
+        chroma = [each.cpu() for each in colorizer.predict_inputs(inputs)]
+        if look.tone is not None:
+            chroma = [
+                on_one_core(apply_tone, each, photo, look.tone, look.strength)
+                for each, photo in zip(chroma, photos, strict=True)
+            ]
+        yield batch, [lightness for lightness, *_ in inputs], chroma
 
 
 @torch.inference_mode()

@@ -21,6 +21,7 @@ COPIED_SUBTITLES = ("mov_text",)  # what an MP4 can hold; Matroska takes more
 AAC_BITRATE = 96_000  # bits a second for each channel of sound that is encoded again
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)  # samples a second
 KEPT_METADATA = ("title", "artist", "album_artist", "date", "comment", "description", "copyright", "genre", "location")
+COMPUTED = "Colours computed by"
 DELAY = 2  # frames by which x264 decodes before it shows: B-frames refer to others, which refer to others
 
 
@@ -55,11 +56,14 @@ class SegmentWriter:
         self._container.mux(self._stream.encode(frame.to_video_frame()))
 
 
-def join(segments: list[Path], film: Film, target: Path, kind: str, start: float, end: float | None) -> list[str]:
+def join(
+    segments: list[Path], film: Film, target: Path, kind: str, start: float, end: float | None, tool: str | None
+) -> list[str]:
     """Put the segments together without encoding them again, and add the film's sound, subtitles and chapters.
 
-    `kind` is a value of `colorgan.film.FORMATS`. The second `start` of the film becomes zero. Returns sentences about
-    what was left out.
+    `kind` is a value of `colorgan.film.FORMATS`. The second `start` of the film becomes zero. The film's title, author,
+    date and comment are kept, and the comment says that `tool` computed the colours; without a tool, nothing of this is
+    written. Returns sentences about what was left out.
     """
     notes: list[str] = []
     options = {}
@@ -70,7 +74,8 @@ def join(segments: list[Path], film: Film, target: Path, kind: str, start: float
         av.open(film.path, metadata_errors="replace") as source,
         av.open(str(segments[0])) as first,
     ):
-        output.metadata.update({key: source.metadata[key] for key in KEPT_METADATA if key in source.metadata})
+        if tool is not None:
+            output.metadata.update(_captions(source.metadata, tool))
         pictures = output.add_stream_from_template(first.streams.video[0])
         pictures.time_base = film.time_base
         tracks = _add_tracks(source, output, kind, notes)
@@ -85,6 +90,13 @@ def join(segments: list[Path], film: Film, target: Path, kind: str, start: float
         for track in tracks.values():
             output.mux(track.end())
     return notes
+
+
+def _captions(film: dict[str, str], tool: str) -> dict[str, str]:
+    """The film's own captions, with a comment of which the last line says what computed the colours."""
+    kept = {key.lower(): text for key, text in film.items() if key.lower() in KEPT_METADATA}  # Matroska's are COMMENT
+    lines = [line for line in kept.get("comment", "").splitlines() if not line.startswith(COMPUTED)]
+    return kept | {"comment": "\n".join([*lines, f"{COMPUTED} {tool}."])}
 
 
 class _Track:

@@ -18,6 +18,7 @@ from torch import Tensor
 from colorgan import DEFAULT_MODEL
 from colorgan.color import CHROMA_SCALE, LIGHTNESS_SCALE, lab_to_rgb, lightness_of_bytes, to_uint8
 from colorgan.film.errors import require_pyav
+from colorgan.film.look import Look
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import Hint, as_hints, hint_map
 from colorgan.inference.inputs import draw_light, network_inputs, relight
@@ -28,6 +29,7 @@ from colorgan.inference.upsample import enlarge
 from colorgan.models import Generator
 from colorgan.parallel import on_one_core
 from colorgan.photo.errors import PhotoError, PhotoWarning
+from colorgan.photo.provenance import tool_name
 from colorgan.photo.read import MAX_PIXELS, Photo, Picture, picture_name, read_photo
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ Hints = Iterable[Hint | Mapping[str, Any]]
 
 class Colorizer:
     """A generator in evaluation mode on a device, with everything between a photograph and the network."""
+
+    name: str | None = None  # of the checkpoint
 
     def __init__(self, generator: Generator, device: torch.device | str | None = None):
         """Move the generator to `device` (default: a GPU if there is one) and put it into evaluation mode."""
@@ -75,7 +79,9 @@ class Colorizer:
             force_download=force_download,
             local_files_only=local_files_only,
         )
-        return cls(generator, device)
+        colorizer = cls(generator, device)
+        colorizer.name = str(pretrained_model_name_or_path)
+        return colorizer
 
     def to(self, device: torch.device | str) -> "Colorizer":
         """Move the network to a device, and return this colorizer."""
@@ -195,28 +201,27 @@ class Colorizer:
         *,
         render_size: int | None = None,
         saturation: float = 1.0,
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         start: float | None = None,
         end: float | None = None,
         preset: str = "veryfast",
+        keep_metadata: bool = True,
         on_progress: "Callable[[Progress], None] | None" = None,
     ) -> list[str]:
         """Colourize a film, with steady colours and its sound: see `colorgan.film.convert.colorize_video`.
 
-        Needs the extra `[video]`. Returns sentences about what had to be changed or left out. Raises `FilmError`.
+        `reference` is a picture in colour, whose tones all frames take over: see `predict`. With `keep_metadata`, the
+        film's title, author, date and comment are kept, and the comment names colorgan. Needs the extra `[video]`.
+        Returns sentences about what had to be changed or left out. Raises `FilmError`.
         """
         require_pyav(Path(source).name)
         from colorgan.film.convert import colorize_video
 
+        look = Look(render_size, saturation, as_tone(reference), reference_strength)
+        tool = tool_name(self.name) if keep_metadata else None
         return colorize_video(
-            self,
-            source,
-            target,
-            render_size=render_size,
-            saturation=saturation,
-            start=start,
-            end=end,
-            preset=preset,
-            on_progress=on_progress,
+            self, source, target, look, start=start, end=end, preset=preset, tool=tool, on_progress=on_progress
         )
 
     def colorize_frames(
@@ -225,6 +230,8 @@ class Colorizer:
         *,
         render_size: int | None = None,
         saturation: float = 1.0,
+        reference: Picture | Tone | None = None,
+        reference_strength: float = STRENGTH,
         start: float = 0.0,
         end: float | None = None,
     ) -> "Iterator[Frame]":
@@ -237,9 +244,8 @@ class Colorizer:
         from colorgan.film.frames import coloured_frames
         from colorgan.film.read import open_film
 
-        return coloured_frames(
-            self, open_film(source), render_size=render_size, saturation=saturation, start=start, end=end
-        )
+        look = Look(render_size, saturation, as_tone(reference), reference_strength)
+        return coloured_frames(self, open_film(source), look, start, end)
 
     def predict(
         self,
