@@ -136,6 +136,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, photo_dataset: Path, server_fi
     second = tmp_path_factory.mktemp("models") / "second"
     shutil.copytree(ROOT / "colorgan" / "pretrained" / "unet", second)
     options = ["--model", "unet", second, "nowhere", "--dataset-name", photo_dataset]
+    options += ["--film-minutes", "0.5", "--film-megabytes", "66"]
     with running_app(*options, GRADIO_TEMP_DIR=str(server_files)) as url:
         yield url
     assert not list(server_files.glob("colorgan-*")), "the demo leaves files behind when it ends"

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PATIENCE, ROOT
+from films import luma_of, pan, write_film
 from PIL import Image
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
@@ -294,6 +295,72 @@ def test_photographs_added_to_a_running_album_are_coloured_too(page: Page, grey_
     page.locator("#photos").get_by_label("Clear").click()  # this does not wait for the remaining photographs
     expect(progress).to_contain_text("Add several photographs")
     expect(page.get_by_text("Download colorized.zip")).to_have_count(0)
+
+
+def test_a_film_is_stopped_coloured_and_played(page: Page, tmp_path: Path) -> None:
+    write_film(tmp_path / "long.mp4", pan(200))
+    write_film(tmp_path / "short.mp4", pan(30), sound="aac")
+    open_tab(page, "Film")
+    page.locator("#film input[type=file]").set_input_files(tmp_path / "long.mp4")
+    tab, progress = page.locator("#film-tab"), page.locator("#film-progress")
+    start, stop = (tab.get_by_role("button", name=name, exact=True) for name in ("Colourize", "Stop"))
+    expect(tab.get_by_text("long.mp4")).to_be_visible()
+    expect(stop).to_have_count(0)
+    for _ in range(2):  # after Stop, a click starts it again
+        start.click()
+        expect(progress).to_contain_text(re.compile(r"of 8.0 s, [1-9]\d* frames, [\d.]+ frames a second"))
+        expect(tab.get_by_test_id("imageslider-image")).to_have_count(2)
+        expect(start).to_have_count(0)
+        stop.click()
+        expect(progress).to_contain_text("Stopped.")
+    screenshot(page, "film-stopped")
+    expect(tab.get_by_text("Download")).to_have_count(0)
+
+    drop(page, "drop", "dataTransfer", tmp_path / "short.mp4")
+    expect(tab.get_by_text("short.mp4")).to_be_visible()
+    expect(progress).to_contain_text("Add a film.")
+    start.click()
+    expect(progress).to_contain_text("The film is coloured.")
+    expect(start).to_be_visible()
+    video = tab.locator("video")
+    wait_until(page, lambda: video.evaluate("video => video.readyState >= 2 && video.videoWidth") == 96)
+    screenshot(page, "film")
+    assert abs(video.evaluate("video => video.duration") - 1.2) < 0.1
+    video.evaluate("video => { video.muted = true; return video.play() }")
+    wait_until(page, lambda: video.evaluate("video => video.currentTime") > 0.2)
+    assert colour(canvas_of(video)) > 3
+    with page.expect_download() as download:
+        tab.get_by_text("Download short.colorized.mp4").click()
+    assert len(luma_of(Path(download.value.path()))) == 30
+
+
+def canvas_of(video: Locator) -> np.ndarray:
+    """What a video shows: (H, W, 3) uint8."""
+    address = video.evaluate(
+        """video => {
+            const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+            canvas.getContext("2d").drawImage(video, 0, 0);
+            return canvas.toDataURL("image/png");
+        }"""
+    )
+    return np.array(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
+
+
+def test_a_film_that_cannot_be_read_or_is_too_large_gets_a_message(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letter.mp4").write_text("Dear colorgan, I am a letter.")
+    with (tmp_path / "large.mp4").open("wb") as file:
+        file.truncate(67 * 2**20)
+    open_tab(page, "Film")
+    page.get_by_role("button", name="Colourize", exact=True).click()
+    expect(page.locator("#film-progress")).to_contain_text("There is no film: upload one first.")
+    page.locator("#film input[type=file]").set_input_files(tmp_path / "large.mp4")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("66")
+    page.locator("#film input[type=file]").set_input_files(tmp_path / "letter.mp4")
+    expect(page.locator("#film-tab").get_by_text("letter.mp4")).to_be_visible()
+    page.get_by_role("button", name="Colourize", exact=True).click()
+    expect(page.locator("#film-progress")).to_contain_text("letter.mp4 is no film that can be read")
+    expect(page.get_by_role("button", name="Colourize", exact=True)).to_be_visible()
 
 
 def test_the_cifar_tab_shows_samples_of_a_class_and_enlarges_them(page: Page) -> None:

@@ -26,6 +26,7 @@ import pytest
 import tifffile
 import torch
 from conftest import PATIENCE, PHOTOS, ROOT, connect, running_app
+from films import pan, write_film
 from gradio.exceptions import Error
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -453,7 +454,7 @@ def test_the_network_runs_where_a_space_lends_its_gpu(tmp_path: Path, grey_photo
 # endpoints, load and abuse
 
 
-def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client: Client) -> None:
+def test_only_the_five_named_endpoints_are_public_and_say_what_they_take(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
     assert endpoints["unnamed_endpoints"] == {}
     parameters = {
@@ -463,6 +464,7 @@ def test_only_the_four_named_endpoints_are_public_and_say_what_they_take(client:
     assert parameters == {
         "/colorize": ["photo", *settings, "sample", "hints", *reference],
         "/colorize_batch": ["photos", *settings, *reference],
+        "/colorize_video": ["film", *settings[:2]],
         "/compare": ["photo", *settings[1:], "hints", *reference],
         "/sample": ["class_name", "seed", "count"],
     }
@@ -480,6 +482,7 @@ def test_the_examples_of_the_documentation(
 ) -> None:
     for name in ("photo.jpg", "scan.tif"):
         Image.open(grey_photo).save(tmp_path / name)
+    write_film(tmp_path / "film.mpg", pan(10), codec="mpeg2video")
     monkeypatch.chdir(tmp_path)
     mine = {"http://127.0.0.1:7860": app, "horse": "cat", 'model="photo"': 'model="unet"'}  # what this app has
     for documented, here in mine.items():
@@ -491,14 +494,13 @@ def test_the_examples_of_the_documentation(
 def test_the_documentation_has_every_endpoint_option_and_limit() -> None:
     text = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
     (example,) = client_examples("docs/demo.md")
-    for endpoint in ("/colorize", "/colorize_batch", "/compare", "/sample"):
+    for endpoint in ("/colorize", "/colorize_batch", "/colorize_video", "/compare", "/sample"):
         assert f'"{endpoint}"' in example
         assert f"| `{endpoint}` |" in text
     for action in new_parser()._actions:
         option = action.option_strings[-1]
         assert option == "--help" or f"| `{option}" in text
-    assert uploads.MAX_FILE_SIZE == "64mb"
-    assert f"64 MB, {uploads.MAX_PIXELS // 10**6} megapixels" in text
+    assert f"{uploads.MAX_PHOTO_BYTES // 2**20} MB, {uploads.MAX_PIXELS // 10**6} megapixels" in text
     assert f"{MAX_FILES} photographs; {uploads.MAX_UPLOAD_BYTES // 10**9} GB" in text
     assert f"a request without files | {uploads.MAX_REQUEST_BYTES // 10**6} MB" in text
     assert f"0 to {jobs.MAX_SATURATION}; 0 to {jobs.MAX_RENDER_SIZE} pixels" in text
@@ -642,7 +644,7 @@ def test_broken_files_leave_the_server_serving(client: Client, grey_photo: Path,
 def test_a_large_file_is_refused(client: Client, tmp_path: Path) -> None:
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(65 * 1024 * 1024)
-    with pytest.raises(Exception, match=r"exceed|413|too large"):
+    with pytest.raises(Exception, match=r"exceed|413|larger than 64 MB"):
         colorize(client, tmp_path / "large.png")
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from colorgan.demo.options import new_parser
+from colorgan.demo.options import MAX_FILM_MEGABYTES, new_parser
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -18,6 +18,10 @@ def main(argv: list[str] | None = None, models_file: Path | None = None, prog: s
     options = parser.parse_args(argv)
     if options.port is not None and not 1 <= options.port <= 65535:
         parser.error(f"--port must be between 1 and 65535, not {options.port}.")
+    if not options.film_minutes > 0:
+        parser.error(f"--film-minutes must be more than 0, not {options.film_minutes:g}.")
+    if not 1 <= options.film_megabytes <= MAX_FILM_MEGABYTES:
+        parser.error(f"--film-megabytes must be between 1 and {MAX_FILM_MEGABYTES}, not {options.film_megabytes}.")
 
     from colorgan.demo.start import run  # only now, because Gradio's import takes seconds
 

@@ -23,7 +23,7 @@ from colorgan.inference.tone import STRENGTH
 from colorgan.photo import PhotoError
 
 # each queue runs one job at a time, so a single photograph waits for other single photographs but not for albums
-Queue = Literal["photo", "album", "samples"]
+Queue = Literal["photo", "album", "film", "samples"]
 
 
 def in_queue(name: Queue) -> dict:

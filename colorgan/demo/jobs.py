@@ -65,8 +65,9 @@ class Album:
 class Jobs:
     """Colourizes photographs with the networks. Results are files in `folder`; a repeated request finds them there."""
 
-    def __init__(self, colorizers: dict[str, Colorizer], dataset_name: str, folder: Path):
+    def __init__(self, colorizers: dict[str, Colorizer], dataset_name: str, folder: Path, film_minutes: float = 5):
         self.folder = folder
+        self.film_minutes = film_minutes  # the longest film
         self.networks = Networks(colorizers)
         self.samples = Samples(self.networks, dataset_name)
         photos, chroma = LRUCache(PHOTO_CACHE, _lightness_bytes), LRUCache(CHROMA_CACHE, lambda chroma: chroma.nbytes)

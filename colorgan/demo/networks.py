@@ -35,6 +35,7 @@ class Networks:
         self.lock = threading.Lock()
         # ZeroGPU sends the arguments to another process, which already has `colorizers`: so they are no argument here
         self._chroma_of = on_zero_gpu(lambda name, *arguments: _chroma_of(colorizers[name], *arguments))
+        self._predict_inputs = on_zero_gpu(lambda name, inputs: colorizers[name].predict_inputs(inputs))
         self._colorize_batch = on_zero_gpu(
             lambda images: {name: colorizers[name].colorize_batch(images).cpu() for name in self.for_small_images}
         )
@@ -59,10 +60,31 @@ class Networks:
         with self.lock:
             return self._chroma_of(name, lightness, render_size, sample, hints)
 
+    def shared(self, name: str) -> "SharedColorizer":
+        """Return what films need of a colorizer: between their batches of frames, other jobs use the networks."""
+        return SharedColorizer(self, name)
+
+    def predict_inputs(self, name: str, inputs: list[list[Tensor]]) -> list[Tensor]:
+        """Return the chroma (2, h, w) of several frames, on the CPU, of the `network_inputs` of each."""
+        with self.lock:
+            return [chroma.cpu() for chroma in self._predict_inputs(name, inputs)]
+
     def colorize_batch(self, images: Tensor) -> dict[str, Tensor]:
         """Return uint8 images (N, 3, H, W) in the colours of each network for them, computed as in the evaluation."""
         with self.lock:
             return self._colorize_batch(images)
+
+
+class SharedColorizer:
+    """One of the networks, for films: each batch of frames waits for the lock."""
+
+    def __init__(self, networks: Networks, name: str):
+        self.generator = networks.colorizers[name].generator
+        self._networks, self._name = networks, name
+
+    def predict_inputs(self, inputs: list[list[Tensor]]) -> list[Tensor]:
+        """Return the chroma (2, h, w) of several frames."""
+        return self._networks.predict_inputs(self._name, inputs)
 
 
 def _chroma_of(colorizer: Colorizer, photo: Photo, render_size: int, sample: int, hints: tuple[Hint, ...]) -> Tensor:

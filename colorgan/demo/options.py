@@ -4,6 +4,8 @@ import argparse
 import os
 
 QUEUE = 256  # jobs of all visitors that may wait; a further visitor is told that the queue is full
+FILM_MINUTES, FILM_MEGABYTES = 5, 200  # of one film
+MAX_FILM_MEGABYTES = 900  # one upload request has at most 1 GB
 
 
 def new_parser(prog: str = "app.py") -> argparse.ArgumentParser:
@@ -24,6 +26,15 @@ def new_parser(prog: str = "app.py") -> argparse.ArgumentParser:
     parser.add_argument("--share", action="store_true", help="also make a public link that expires (by Gradio)")
     parser.add_argument(
         "--mcp", action="store_true", help="also offer the endpoints as MCP tools (needs colorgan[mcp])"
+    )
+    parser.add_argument(
+        "--film-minutes", type=float, default=FILM_MINUTES, help=f"length of the longest film (default: {FILM_MINUTES})"
+    )
+    parser.add_argument(
+        "--film-megabytes",
+        type=int,
+        default=FILM_MEGABYTES,
+        help=f"size of the largest film, at most {MAX_FILM_MEGABYTES} (default: {FILM_MEGABYTES})",
     )
     parser.add_argument("--queue", type=int, default=QUEUE, help=f"number of jobs that may wait (default: {QUEUE})")
     return parser

@@ -19,6 +19,7 @@ from colorgan.demo.endpoints import (
     saturation_choice,
     seed_choice,
 )
+from colorgan.demo.films import film_tab
 from colorgan.demo.jobs import Album, Jobs, Known
 from colorgan.demo.networks import title
 from colorgan.demo.painting import hints_of, painting, state_of
@@ -52,6 +53,8 @@ def build(jobs: Jobs, sources: dict[str, str], notices: list[str]) -> gr.Blocks:
             _photo_tab(jobs, examples)
         with gr.Tab("Album"):
             _album_tab(jobs)
+        with gr.Tab("Film"):
+            film_tab(jobs)
         with gr.Tab("CIFAR-10") as tab:
             _sample_tab(jobs, tab)
         with gr.Tab("Models") as tab:

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from colorgan.demo.jobs import Jobs
 from colorgan.demo.page import build
 from colorgan.demo.theme import LAUNCH_OPTIONS
-from colorgan.demo.uploads import MAX_FILE_SIZE, RequestSizeLimit, start_cleanup, without_server_path
+from colorgan.demo.uploads import MAX_PHOTO_BYTES, RequestSizeLimit, start_cleanup, without_server_path
 from colorgan.hub.checkpoint import CheckpointError, bundled_generators, bundled_names
 from colorgan.inference.colorizer import Colorizer
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, models_file: Path | None, fail: Callable[[s
         if number and signal.getsignal(number) != signal.SIG_IGN:  # nohup sets SIG_IGN
             signal.signal(number, _end)
     try:
-        page = build(Jobs(models, options.dataset_name, folder), sources, notices)
+        page = build(Jobs(models, options.dataset_name, folder, options.film_minutes), sources, notices)
         start_cleanup(folder)
         page.queue(max_size=options.queue, api_open=False)  # no request skips the queue
         try:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, models_file: Path | None, fail: Callable[[s
                 server_port=options.port,
                 share=options.share,
                 mcp_server=options.mcp or None,
-                max_file_size=MAX_FILE_SIZE,
+                max_file_size=max(options.film_megabytes * 2**20, MAX_PHOTO_BYTES),
                 app_kwargs={"middleware": [Middleware(RequestSizeLimit)]},
                 ssr_mode=False,  # a Space would also start Node
                 **LAUNCH_OPTIONS,

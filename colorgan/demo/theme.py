@@ -44,10 +44,10 @@ CSS = """
 #samples img, .crisp img { image-rendering: pixelated; }
 .crisp img { max-height: 560px; object-fit: contain; }
 #samples .thumbnail-item img { width: 100%; }
-#progress progress { width: 100%; height: 0.6rem; appearance: none; border: 0; border-radius: 1rem; overflow: hidden; }
-#progress progress, #progress ::-webkit-progress-bar { background: var(--neutral-300); }
-#progress ::-webkit-progress-value { background: var(--primary-600); }
-#progress ::-moz-progress-bar { background: var(--primary-600); }
+progress { width: 100%; height: 0.6rem; appearance: none; border: 0; border-radius: 1rem; overflow: hidden; }
+progress, progress::-webkit-progress-bar { background: var(--neutral-300); }
+progress::-webkit-progress-value { background: var(--primary-600); }
+progress::-moz-progress-bar { background: var(--primary-600); }
 #photo .source-selection { position: relative; z-index: 2; }  /* otherwise the camera's panel covers it */
 #photo img { line-height: 11rem; text-align: center; }  /* of the text that replaces an unknown format */
 button[role=tab][aria-selected=true] { color: var(--link-text-color); }
@@ -73,12 +73,12 @@ input:is([type=range], [type=radio]):focus-visible { outline: 2px solid var(--pr
 JS = """() => {
   const visible = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent);
 
-  // Photographs can be dropped or pasted anywhere on the page, also when there is one already.
+  // Photographs and films can be dropped or pasted anywhere on the page, also when there is one already.
   const addFiles = (place, files, tries = 200) => {
     const input = document.querySelector(`${place} input[type=file]`);
     if (!input) {
       const button = (name) => document.querySelector(`${place} button[aria-label='${name}']`);
-      (button("Remove Image") ?? button("Upload file"))?.click();
+      (button("Remove Image") ?? button("Upload file") ?? button("Clear"))?.click();
       if (tries) setTimeout(addFiles, 50, place, files, tries - 1);
       return;
     }
@@ -95,6 +95,7 @@ JS = """() => {
     event.stopPropagation();
     const files = [...list];
     if (visible("#photos")) return addFiles("#photos", files);
+    if (visible("#film")) return addFiles("#film", files.slice(0, 1));
     if (!visible("#photo")) document.querySelector("button[role=tab]").click();
     addFiles("#photo", files.slice(0, 1));
   };

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colorgan.inference.hints import Hint, HintError, as_hints
 
-MAX_FILE_SIZE = "64mb"  # of one upload, in the form that Gradio reads
+MAX_PHOTO_BYTES = 64 * 2**20  # of one photograph
 MAX_UPLOAD_BYTES = 1_000_000_000  # of one upload request, which may have several files
 MAX_REQUEST_BYTES = 1_000_000  # of any other request
 MAX_PIXELS = 40_000_000  # of one photograph
@@ -78,10 +78,18 @@ def checked_hints(value: object) -> tuple[Hint, ...]:
         raise user_error(str(error)) from error
 
 
-def checked_upload(path: str | None) -> str:
+def film_input(**options: object) -> gr.File:
+    """Return an input for one film whose value is the path of the uploaded file, unchanged, or None."""
+    file = gr.File(**options)
+    file.preprocess = lambda payload: None if payload is None else checked_upload(payload.path, max_bytes=None)
+    return file
+
+
+def checked_upload(path: str | None, max_bytes: int | None = MAX_PHOTO_BYTES) -> str:
     """Return the path of an upload and mark the file as used.
 
-    Raises `gr.Error` for a path outside the upload folder: a request could name any file of the server.
+    Raises `gr.Error` for a path outside the upload folder: a request could name any file of the server; and for a file
+    of more than `max_bytes`.
     """
     try:
         folder = Path(gr.utils.get_upload_folder()).resolve()
@@ -92,7 +100,9 @@ def checked_upload(path: str | None) -> str:
     except (OSError, ValueError):  # the path is too long or has a NUL byte
         is_upload = False
     if not is_upload:
-        raise user_error("There is no such upload: upload the photograph first.")
+        raise user_error("There is no such upload: upload the file first.")
+    if max_bytes is not None and os.path.isfile(path) and os.path.getsize(path) > max_bytes:
+        raise user_error(f"{Path(path).name} is larger than {max_bytes // 2**20} MB.")
     return path
 
 
