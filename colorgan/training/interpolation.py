@@ -39,7 +39,7 @@ def interpolate(start: nn.Module, trained: Generator, validation: ImageSet, want
     `wanted` is the colourfulness of the validation images' outputs, relative to the true images'. Returns the share of
     the trained weights in the weights that `trained` has afterwards, in (0, 1]; it is 1, and nothing changes, if the
     colours are not stronger than wanted. Network interpolation (Wang et al. 2018): the networks between a regression
-    and the GAN that began from it are paler than the GAN and have smaller errors (bench/recipes.md).
+    and the GAN that began from it are paler than the GAN and have smaller errors (docs/recipes.md).
     """
     begin = start.to(next(trained.parameters()).device).state_dict()
     end = {name: value.clone() for name, value in trained.state_dict().items()}
