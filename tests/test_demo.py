@@ -154,9 +154,9 @@ def test_the_network_runs_once_for_all_saturations(grey_photo: Path, tmp_path: P
     class Counting(Colorizer):
         runs = 0
 
-        def predict(self, *arguments: object, **options: object) -> torch.Tensor:
+        def network_chroma(self, *arguments: object, **options: object) -> torch.Tensor:
             Counting.runs += 1
-            return super().predict(*arguments, **options)
+            return super().network_chroma(*arguments, **options)
 
     demo = Jobs({"unet": Counting.from_pretrained("unet")}, "no data set", tmp_path)
     results = {demo.colorize(str(grey_photo), "unet", saturation) for saturation in (0, 0.5, 1, 2)}
