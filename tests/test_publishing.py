@@ -15,6 +15,7 @@ import pytest
 from hub_server import HubServer
 from huggingface_hub import ModelCard, ModelCardData
 from PIL import Image
+from scripts import run_script
 from skimage import data
 
 from colorgan.cards import PHOTOGRAPHS, update_metrics, write_training_card
@@ -67,9 +68,17 @@ def run(command: list[str], cwd: Path, **environment: str) -> subprocess.Complet
 
 
 def python(code: str, cwd: Path, **environment: str) -> str:
+    """Run code that loads data sets, and return what it printed."""
     result = run([sys.executable, "-c", code], cwd, **environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+def fork(words: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python, without data sets of the Hub, in a forked process."""
+    result = run_script(*words, folder=cwd, **environment)
+    assert "hf_w" not in result.stdout + result.stderr, "a token was shown"
+    return result
 
 
 def train(cwd: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -119,7 +128,8 @@ def test_a_training_run_is_published_and_pulled(hub: HubServer, tmp_path: Path):
     (snippet,) = re.findall("```python\n(.*?)```", files["README.md"].decode(), re.DOTALL)
     assert '"user/tiny"' in snippet
     code = f"{snippet}\nColorizer.from_pretrained('runs/tiny').colorize('photo.jpg').save('local.png')"
-    python(code, tmp_path, **hub.environment(tmp_path / "empty", "hf_read"))  # in another process, with an empty cache
+    result = fork(["-c", code], tmp_path, **hub.environment(tmp_path / "empty", "hf_read"))  # with an empty cache
+    assert result.returncode == 0, result.stderr
     pulled, local = (np.asarray(Image.open(tmp_path / name)) for name in ("photo.colorized.png", "local.png"))
     assert np.array_equal(pulled, local)
 
@@ -141,7 +151,8 @@ def test_a_push_that_fails_loses_nothing(hub: HubServer, tmp_path: Path):
 
 
 def test_a_token_without_the_right_to_write_is_refused_before_training(hub: HubServer, tmp_path: Path):
-    refused = train(tmp_path, "--push_to_hub", "--hub_model_id", "user/x", **hub.environment(tmp_path, "hf_read"))
+    script = [str(ROOT / "train" / "unet.py"), *SMALL, "--push_to_hub", "--hub_model_id", "user/x"]
+    refused = fork(script, tmp_path, **hub.environment(tmp_path, "hf_read"))
     assert refused.returncode == 1
     assert refused.stderr.strip().startswith("unet.py: The token in use has no right to write")
     assert len(refused.stderr.strip().splitlines()) == 1
@@ -289,12 +300,12 @@ def test_the_commands_and_examples_of_the_page_run(hub: HubServer, tmp_path: Pat
         if skipped:
             continue
         if language == "python":
-            python(code, tmp_path, HF_HUB_OFFLINE="1")
+            result = fork(["-c", code], tmp_path, HF_HUB_OFFLINE="1")
         else:
             words = shlex.split(code.replace("owner/", "user/"))
             assert words[0] == "colorgan"
             result = run([str(Path(sys.executable).with_name("colorgan")), *words[1:]], tmp_path, **environment)
-            assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, result.stderr
         ran += 1
     assert ran == 4
     assert len(hub.commits("models", "user/name")) == 2
