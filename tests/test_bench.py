@@ -1,13 +1,14 @@
 """The training benchmarks time the scripts themselves; only that they run and count right is tested, never speed."""
 
 import json
-import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from scripts import run_script
 from torch.utils.flop_counter import FlopCounterMode
 
 from colorgan.models import Generator
@@ -16,9 +17,7 @@ BENCH = Path(__file__).parent.parent / "bench"
 
 
 def time_script(*arguments: str) -> dict:
-    command = [sys.executable, str(BENCH / "measuring.py"), *arguments, "--train_batch_size", "8"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    done = run_script(BENCH / "measuring.py", *arguments, "--train_batch_size", "8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -39,15 +38,14 @@ def test_each_stage_of_nogan_can_be_timed(stage: str) -> None:
     assert time_script("nogan", "0.2", "--stage", stage)["images_per_s"] > 0
 
 
-def test_recipes_are_compared_at_the_same_seeds(images: Path) -> None:
-    command = [sys.executable, str(BENCH / "recipes.py"), "precision", "--dataset_name", str(images)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(
-        [*command, "--seeds", "2", "--steps", "2"], capture_output=True, text=True, timeout=600, env=environment
-    )
-    assert done.returncode == 0, done.stderr
+def test_recipes_are_compared_at_the_same_seeds(images: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: run_script(*command[1:]))  # the trainings are forked
+    options = ["precision", "--dataset_name", str(images), "--seeds", "2", "--steps", "2"]
+    monkeypatch.setattr(sys, "argv", ["bench/recipes.py", *options])
+    runpy.run_path(str(BENCH / "recipes.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
     header, _, first, second = (
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line.startswith("|")
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")
     )
     assert len(header) == len(first) == len(second) == 9
     assert first[3] == "0.000 ± 0.000"
