@@ -11,7 +11,7 @@ predicts for it, "steady" is what the filter in time makes of them, as `colorgan
   at half size, where U and V are, before they become 8 bits. Of the moving square, only its inside counts.
 - CDC: Jensen-Shannon divergence of the colour histograms of frames 1, 2 and 4 apart, times 1000 (Liu et al. 2021,
   Temporally Consistent Video Colorization, section 4.1).
-- change: how much the filter changes true colours of the clip, in Lab units at the network's size: in all cells, and in
+- change: how much the filter changes true colours of the clip, in Lab units at the filter's size: in all cells, and in
   those whose lightness changes from one frame to the next. A filter that smears changes moving places.
 
 `--speed` compares the work from file to file with decoding and encoding the same film alone, in the same run: on a busy
@@ -151,9 +151,10 @@ def colour_clip(
         film = open_film(write_grey(Path(folder) / "clip.mp4", clip(photo, name, count, SIZE, GRAIN), SIZE))
         batches = list(predicted_frames(colorizer, film, Colours(film.matrix, film.is_full_range), Look()))
     frames, seen, alone = (list(itertools.chain.from_iterable(parts)) for parts in zip(*batches, strict=True))
-    size = alone[0].shape[-2], alone[0].shape[-1]
+    steady = steadied(seen, alone)
+    size = steady[0].shape[-2], steady[0].shape[-1]
     true = [shrink(lab_of(rgb)[None, 1:], size)[0] / CHROMA_SCALE for rgb in clip(photo, name, count, SIZE, 0.0)]
-    steady, filtered = steadied(seen, alone), steadied(seen, true)
+    filtered = steadied(seen, true)
     change = torch.stack([(a - b).abs().mean(0) * CHROMA_SCALE for a, b in zip(filtered, true, strict=True)])
     small = torch.stack([shrink(lightness[None], size)[0, 0] for lightness in seen])
     moving = (small[1:] - small[:-1]).abs() > MOVING
@@ -166,12 +167,11 @@ def lab_of(rgb: np.ndarray) -> Tensor:
 
 
 def steadied(seen: list[Tensor], chroma: list[Tensor]) -> list[Tensor]:
-    """The chroma of all frames after the filter in time, at the size that it had before."""
-    steadier, size, results = Steadier(), (chroma[0].shape[-2], chroma[0].shape[-1]), []
+    """The chroma of all frames after the filter in time."""
+    steadier, results = Steadier(), []
     for lightness, each in zip(seen, chroma, strict=True):
         results += push(steadier, lightness, each, False)
-    results += steadier.finish()
-    return [shrink(each[None], size)[0] for each in results]
+    return results + steadier.finish()
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ GRAIN = 0.08  # squared difference that is taken for grain at most; the estimate
 SHARPNESS = 0.004  # squared difference between two places at which the better one has e times the weight
 CUT = 0.42  # correlation of two frames' lightness below which there is a cut: same scenes have 0.47 and more
 FLAT = 0.03  # added to the lightness's standard deviation, so that black frames are not noise made large
-SEARCH_SIDE = 24  # cells of the shorter side at which motion is searched at least, where the network's cells are fewer
+SEARCH_SIDE = 48  # cells of the shorter side at which motion is searched at least, where the network's cells are fewer
 
 
 @dataclass
