@@ -15,7 +15,8 @@ predicts for it, "steady" is what the filter in time makes of them, as `colorgan
   those whose lightness changes from one frame to the next. A filter that smears changes moving places.
 
 `--speed` compares the work from file to file with decoding and encoding the same film alone, in the same run: on a busy
-computer only the ratio of their CPU times counts. `--sheet` writes frames of the clips as a picture: alone above, steady below.
+computer only the ratio of their CPU times counts. `--sheet` writes frames of the clips as a picture: alone above,
+steady below.
 """
 
 import argparse
