@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, ROOT
+from conftest import PATIENCE, PHOTOS, ROOT
 from films import luma_of, pan, write_film
 from PIL import Image
 
@@ -274,10 +274,20 @@ def test_several_photographs_come_back_as_one_zip(page: Page, grey_photo: Path, 
     expect(progress).to_contain_text("letter.png is not a picture")
     expect(page.locator("#album img")).to_have_count(2)
     screenshot(page, "album")
-    with page.expect_download() as download:
-        page.get_by_text("Download colorized.zip").click()
-    with zipfile.ZipFile(download.value.path()) as content:
-        assert content.namelist() == ["one.colorized.jpg", "two.colorized.png"]
+
+    def pixels() -> list[np.ndarray]:
+        with page.expect_download() as download:
+            page.get_by_text("Download colorized.zip").click()
+        with zipfile.ZipFile(download.value.path()) as content:
+            assert content.namelist() == ["one.colorized.jpg", "two.colorized.png"]
+            return [np.array(Image.open(content.open(name)).convert("RGB")) for name in content.namelist()]
+
+    before = pixels()
+    page.get_by_text("Reference: one tone for all").click()
+    page.locator("#album-reference input[type=file]").set_input_files(PHOTOS / "astronaut.png")
+    expect(page.locator("#album-reference img")).to_be_visible()
+    page.get_by_role("button", name="Colourize again").click()
+    wait_until(page, lambda: all((old != new).any() for old, new in zip(before, pixels(), strict=True)))
 
 
 def test_photographs_added_to_a_running_album_are_coloured_too(page: Page, grey_photo: Path, tmp_path: Path) -> None:

@@ -161,9 +161,24 @@ def test_the_network_runs_once_for_all_saturations(grey_photo: Path, tmp_path: P
     demo = Jobs({"unet": Counting.from_pretrained("unet")}, "no data set", tmp_path)
     results = {demo.colorize(str(grey_photo), "unet", saturation) for saturation in (0, 0.5, 1, 2)}
     assert len(results) == 4
+    assert len(demo.suggest(str(grey_photo), 0.2, 0.3)) > 2
     assert Counting.runs == 1
     demo.colorize(str(grey_photo), "unet", 1, 64)
     assert Counting.runs == 2
+
+
+def test_a_network_with_a_classification_sees_a_photograph_once_for_all_suggestions(
+    grey_photo: Path, tmp_path: Path
+) -> None:
+    colorizer = Colorizer.from_pretrained("photo")
+    seen: list[tuple] = []
+    colorizer.generator.register_forward_hook(lambda network, inputs, output: seen.append(inputs[0].shape))
+    demo = Jobs({"photo": colorizer}, "no data set", tmp_path)
+    found = {tuple(demo.suggest(str(grey_photo), x, 0.3)) for x in (0.1, 0.5, 0.9)}
+    assert len(found) == 3
+    assert len(seen) == 1
+    demo.suggest(str(grey_photo), 0.1, 0.3, "photo", 64)
+    assert len(seen) == 2
 
 
 def test_captions_that_a_result_cannot_hold_are_named(client: Client, tmp_path: Path) -> None:
@@ -260,6 +275,20 @@ def test_wrong_hints_are_answered_with_one_sentence(
     with pytest.raises(AppError) as error:
         colorize(client, grey_photo, **settings)
     assert str(error.value).startswith(sentence)
+
+
+def test_suggestions_are_colours_of_hints(client: Client, grey_photo: Path) -> None:
+    photo = handle_file(str(grey_photo))
+    colors = client.predict(photo, x=0.2, y=0.3, api_name="/suggest")
+    assert len(set(colors)) == 6
+    assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in colors)
+    assert colors != client.predict(photo, x=0.8, y=0.3, api_name="/suggest")
+    hint = {"x": 0.2, "y": 0.3, "color": colors[-1]}
+    row, column = as_hints([hint])[0].pixel(400, 600)
+    pixel = np.array(Image.open(colorize(client, grey_photo, hints=[hint])).convert("RGB"))[row, column].astype(int)
+    assert abs(pixel - list(bytes.fromhex(colors[-1][1:]))).max() <= 2
+    with pytest.raises(AppError, match="There is no photograph: upload one first"):
+        client.predict(None, x=0.2, y=0.3, api_name="/suggest")
 
 
 def test_a_reference_without_colours_is_named(client: Client, grey_photo: Path) -> None:
@@ -454,7 +483,7 @@ def test_the_network_runs_where_a_space_lends_its_gpu(tmp_path: Path, grey_photo
 # endpoints, load and abuse
 
 
-def test_only_the_five_named_endpoints_are_public_and_say_what_they_take(client: Client) -> None:
+def test_only_the_six_named_endpoints_are_public_and_say_what_they_take(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
     assert endpoints["unnamed_endpoints"] == {}
     parameters = {
@@ -466,6 +495,7 @@ def test_only_the_five_named_endpoints_are_public_and_say_what_they_take(client:
         "/colorize_batch": ["photos", *settings, *reference],
         "/colorize_video": ["film", *settings[:2]],
         "/compare": ["photo", *settings[1:], "hints", *reference],
+        "/suggest": ["photo", "model", "render_size", "x", "y", "hints"],
         "/sample": ["class_name", "seed", "count"],
     }
     assert all(endpoint["description"].endswith(".") for endpoint in endpoints["named_endpoints"].values())
@@ -494,7 +524,7 @@ def test_the_examples_of_the_documentation(
 def test_the_documentation_has_every_endpoint_option_and_limit() -> None:
     text = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
     (example,) = client_examples("docs/demo.md")
-    for endpoint in ("/colorize", "/colorize_batch", "/colorize_video", "/compare", "/sample"):
+    for endpoint in ("/colorize", "/colorize_batch", "/colorize_video", "/compare", "/suggest", "/sample"):
         assert f'"{endpoint}"' in example
         assert f"| `{endpoint}` |" in text
     for action in new_parser()._actions:
@@ -509,7 +539,7 @@ def test_the_documentation_has_every_endpoint_option_and_limit() -> None:
     assert uploads.KEPT_SECONDS == 3600
     assert "deleted one hour after it" in text
     assert f"exceed {uploads.MAX_DISK_BYTES // 10**9} GB" in text
-    assert f"Up to {(jobs.PHOTO_CACHE + jobs.CHROMA_CACHE) // 10**6} MB" in text
+    assert f"Up to {(jobs.PHOTO_CACHE + jobs.CHROMA_CACHE + jobs.DISTRIBUTION_CACHE) // 10**6} MB" in text
 
 
 def post(url: str, body: dict) -> dict:
@@ -540,6 +570,7 @@ def test_a_file_of_the_server_is_no_upload(app: str, path: str, mark: dict) -> N
     calls = {
         "colorize": lambda x: [x, "unet", 1, 0, 0, [], *reference],
         "colorize_batch": lambda x: [[x], "unet", 1, 0, *reference],
+        "suggest": lambda x: [x, "unet", 0, 0.5, 0.5, []],
     }
     for endpoint, data in calls.items():
         assert "event: complete" in answer(app, endpoint, data(upload))  # so the refusal below is about the file
@@ -582,12 +613,19 @@ def test_a_large_request_is_refused(app: str, name: str) -> None:
         ("colorize", 3, math.nan, "Render size must be a number, not nan."),
         ("colorize", 3, 160, "Render size must be between 0 and 128, not 160."),
         ("colorize", 4, "second", "Colouring must be a number, not 'second'."),
+        ("suggest", 3, 1.5, "x must be between 0 and 1, not 1.5."),
+        ("suggest", 4, "top", "y must be a number, not 'top'."),
+        ("suggest", 2, 40, "There is no photograph: upload one first."),
         ("sample", 1, [1], "Seed must be a number, not [1]."),
         ("sample", 2, None, "Images must be a number, not None."),
     ],
 )
 def test_invalid_values_get_a_sentence(app: str, endpoint: str, position: int, value: object, sentence: str) -> None:
-    data = {"colorize": [None, "unet", 1, 0, 0, [], None, 0.7], "sample": ["cat", 0, 1]}[endpoint]
+    data = {
+        "colorize": [None, "unet", 1, 0, 0, [], None, 0.7],
+        "suggest": [None, "unet", 0, 0.5, 0.5, []],
+        "sample": ["cat", 0, 1],
+    }[endpoint]
     data[position] = value
     assert sentence in json.loads(answer(app, endpoint, data).partition("data: ")[2])["error"]
 

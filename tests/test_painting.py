@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PATIENCE
+from conftest import PATIENCE, PHOTOS
 from PIL import Image
 
 from colorgan import Hint
@@ -16,7 +16,7 @@ from colorgan.color import rgb_to_lab
 
 pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 from playwright.sync_api import Page, expect
-from test_browser import browser, open_page, pictures, pytestmark, upload, wait_until  # noqa: F401
+from test_browser import browser, open_page, pictures, pytestmark, shown, upload, wait_until  # noqa: F401
 
 RED = "#a04040"
 
@@ -57,13 +57,14 @@ def marks(page: Page) -> list[tuple[float, float]]:
     return [(float(left[:-1]) / 100, float(top[:-1]) / 100) for left, top in places]
 
 
-def distance(page: Page, x: float, y: float) -> float:
-    """How far the downloaded file is from the red at a place, in a and b."""
+def distance(page: Page, x: float, y: float, color: str = RED) -> float:
+    """How far the downloaded file is from the colour at a place, in a and b."""
     with page.expect_download() as download:
         page.get_by_role("button", name=re.compile("^Download .*colorized")).click()
     rgb = torch.from_numpy(np.array(Image.open(download.value.path()).convert("RGB"))).permute(2, 0, 1)
-    row, column = Hint(x, y, RED).pixel(*rgb.shape[1:])
-    return (rgb_to_lab(rgb / 255)[1:, row, column] - torch.tensor(Hint(x, y, RED).ab)).abs().max().item()
+    hint = Hint(x, y, color)
+    row, column = hint.pixel(*rgb.shape[1:])
+    return (rgb_to_lab(rgb / 255)[1:, row, column] - torch.tensor(hint.ab)).abs().max().item()
 
 
 def test_hints_by_mouse_are_in_the_downloaded_file_and_can_be_moved_undone_and_removed(page: Page) -> None:
@@ -93,6 +94,47 @@ def test_hints_by_mouse_are_in_the_downloaded_file_and_can_be_moved_undone_and_r
     page.mouse.click(*point(page, 0.2, 0.3), button="right")
     assert marks(page) == []
     wait_until(page, lambda: distance(page, 0.2, 0.3) == before)
+
+
+def test_a_suggested_colour_is_one_click(page: Page) -> None:
+    swatches, said = page.locator(".swatches button"), page.locator(".suggested span").first
+    expect(said).to_contain_text("Add or select a hint")
+    page.mouse.click(*point(page, 0.2, 0.3))
+    expect(swatches).to_have_count(6)
+    expect(said).to_have_text("Plausible here:")
+    first = swatches.evaluate_all("all => all.map(b => b.dataset.suggested)")
+    page.get_by_role("button", name=f"Suggested: {first[3]}").click()
+    ((x, y),) = marks(page)
+    wait_until(page, lambda: distance(page, x, y, first[3]) < 2)
+    assert first[3] != RED
+    page.mouse.click(*point(page, 0.7, 0.3))  # another hint, of the suggested colour
+    expect(page.locator(".say")).to_contain_text(f"Added {first[3]}")
+    wait_until(page, lambda: swatches.evaluate_all("all => all.map(b => b.dataset.suggested)") not in (first, []))
+    page.mouse.click(*point(page, x, y))  # selects the first one again
+    wait_until(page, lambda: swatches.evaluate_all("all => all.map(b => b.dataset.suggested)") == first)
+    assert len(marks(page)) == 2
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    wait_until(page, lambda: distance(page, x, y) < 2)  # red, as before the suggestion
+    page.locator("#hints").get_by_role("button", name="Clear").click()
+    expect(swatches).to_have_count(0)
+
+
+def test_a_reference_gives_its_tones(page: Page) -> None:
+    def tone(rgb: np.ndarray) -> torch.Tensor:
+        return rgb_to_lab(torch.from_numpy(rgb).permute(2, 0, 1) / 255)[1:].mean((1, 2))
+
+    def distance_to_reference() -> float:
+        return (tone(shown(page, 1)) - goal).norm().item()
+
+    goal = tone(np.array(Image.open(PHOTOS / "astronaut.png").convert("RGB")))
+    before = distance_to_reference()
+    page.get_by_text("Reference: the tones of another picture").click()
+    page.locator("#reference input[type=file]").set_input_files(PHOTOS / "astronaut.png")
+    wait_until(page, lambda: distance_to_reference() < 0.6 * before)
+    page.get_by_label("number input for Strength of the reference").locator("visible=true").fill("0")
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: distance_to_reference() == before)
 
 
 def test_hints_by_keyboard_are_said(page: Page) -> None:

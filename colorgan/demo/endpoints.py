@@ -85,7 +85,7 @@ def count_choice(**options: object) -> gr.Slider:
 
 
 def add_endpoints(jobs: Jobs) -> None:
-    """Add /colorize, /colorize_batch, /sample and /compare, with their types, to the page's Blocks."""
+    """Add /colorize, /colorize_batch, /compare, /suggest and /sample, with their types, to the page's Blocks."""
 
     def show_notes(photo: str, result: Path | None = None) -> None:
         for note in jobs.notes(photo, result):
@@ -190,6 +190,23 @@ def add_endpoints(jobs: Jobs) -> None:
         show_notes(photo)
         return [(str(path), name) for path, name in pictures]
 
+    @show_photo_errors
+    def suggest(photo: str, model: str, render_size: int, x: float, y: float, hints: tuple[Hint, ...]) -> list[str]:
+        """Suggest colours for a hint: those that a network finds plausible at a place of a photograph.
+
+        Args:
+            photo: The photograph.
+            model: Name of the network.
+            render_size: Shorter side, in pixels, at which the network sees the photograph: a multiple of 32, or 0 for
+                the network's own size.
+            x: Place, as a fraction of the width from the left.
+            y: Place, as a fraction of the height from the top.
+            hints: Known colours at other places, as for /colorize.
+        Returns:
+            At most six different colours such as #7a2e2e, at the lightness of the place, the best guess first.
+        """
+        return jobs.suggest(photo, x, y, model, render_size, hints)
+
     with gr.Row(visible=False):
         photo = photo_input(label="Photograph")
         photos = photos_input(label="Photographs")
@@ -198,6 +215,8 @@ def add_endpoints(jobs: Jobs) -> None:
         sample_number = reject_invalid_number(sample_choice())
         hints, reference = hints_input(label="Hints"), photo_input(label="Reference")
         strength = reject_invalid_number(strength_choice())
+        x, y = (reject_invalid_number(gr.Number(0.5, minimum=0, maximum=1, label=label)) for label in ("x", "y"))
+        colors = gr.JSON(label="Colours")
         class_name = gr.Textbox(ALL_CLASSES, label="Class")
         seed, count = reject_invalid_number(seed_choice()), reject_invalid_number(count_choice())
         coloured, archive = gr.File(label="Coloured photograph"), gr.File(label="Zip file")
@@ -213,6 +232,7 @@ def add_endpoints(jobs: Jobs) -> None:
         **in_queue("photo"),
     )
     gr.on([], compare, [photo, saturation, size, hints, *tone], pictures, api_name="compare", **in_queue("photo"))
+    gr.on([], suggest, [photo, model, size, x, y, hints], colors, api_name="suggest", **in_queue("photo"))
     batch = [archive, report]
     gr.on([], colorize_batch, [photos, *settings, *tone], batch, api_name="colorize_batch", **in_queue("album"))
     gr.on([], sample, [class_name, seed, count], [pictures, metrics], api_name="sample", **in_queue("samples"))

@@ -17,8 +17,9 @@ from colorgan.demo.uploads import MAX_FILES, MAX_PIXELS, user_error
 from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
-from colorgan.inference.hints import Hint
+from colorgan.inference.hints import Hint, HintError
 from colorgan.inference.render import render
+from colorgan.inference.suggestions import ColorDistribution, suggest
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.errors import TooLargeError
@@ -32,6 +33,7 @@ BROWSER_SUFFIXES = ("png", "jpg", "webp")  # of SUFFIXES, those that every brows
 PHOTO_CACHE = 4 * MAX_PIXELS  # bytes of lightness that stay in memory: the largest photograph, or many smaller ones
 TONES = 100  # of references, which stay in memory: 168 bytes each
 CHROMA_CACHE = 30_000_000  # bytes of predicted chroma that stay in memory
+DISTRIBUTION_CACHE = 30_000_000  # bytes of the colours that a network finds plausible, which stay in memory
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Known:
     hints: tuple[Hint, ...] = ()
     reference: str | None = None
     strength: float = STRENGTH
+
+    def __post_init__(self) -> None:
+        if self.reference is None:  # then the strength changes nothing, and the result is the same request's
+            object.__setattr__(self, "strength", STRENGTH)
 
 
 NOTHING = Known()
@@ -74,6 +80,8 @@ class Jobs:
         self._read = cached(photos, lock=threading.Lock())(_read_upload)
         self._tone = cached(LRUCache(TONES), lock=threading.Lock())(_tone_of_upload)
         self._chroma = cached(chroma, lock=threading.Lock())(self._chroma_of)
+        distributions = LRUCache(DISTRIBUTION_CACHE, lambda distribution: distribution.nbytes)
+        self._distribution = cached(distributions, lock=threading.Lock())(self._distribution_of)
 
     def colorize(
         self,
@@ -96,11 +104,7 @@ class Jobs:
         path = _given(path)
         if not 0 <= saturation <= MAX_SATURATION:
             raise user_error(f"The saturation must be between 0 and {MAX_SATURATION}, not {saturation}.")
-        if not 0 <= render_size <= MAX_RENDER_SIZE or render_size % RENDER_SIZE_STEP:
-            raise user_error(
-                f"The render size must be a multiple of {RENDER_SIZE_STEP} up to {MAX_RENDER_SIZE}, "
-                f"or 0 for the network's own, not {render_size}."
-            )
+        _check_render_size(render_size)
         model = model or next(iter(self.networks.colorizers))
         photo = self._read(path)
         kind = _result_suffix(path, photo, for_browser)
@@ -124,6 +128,30 @@ class Jobs:
     def grey(self, path: str | None) -> Path:
         """Return the photograph without colours as a file that browsers show."""
         return self.colorize(path, saturation=0, for_browser=True)
+
+    def suggest(
+        self,
+        path: str | None,
+        x: float,
+        y: float,
+        model: str | None = None,
+        render_size: int = 0,
+        hints: tuple[Hint, ...] = (),
+    ) -> list[str]:
+        """Return colours that a network (by default the first one) finds plausible at a place of a photograph.
+
+        `hints` are known colours at other places, which count if the network takes hints. Raises `PhotoError` for a
+        file that cannot be read and `gr.Error` for a place outside it.
+        """
+        path = _given(path)
+        _check_render_size(render_size)
+        model = model or next(iter(self.networks.colorizers))
+        seen = hints if self.networks.takes_hints(model) else ()
+        distribution = self._distribution(path, model, render_size, seen)
+        try:
+            return suggest(distribution, self._read(path), x, y)
+        except HintError as error:
+            raise user_error(str(error)) from error
 
     def notes(self, path: str | None, result: Path | None = None) -> list[str]:
         """Return sentences about the parts of the photograph that were ignored, such as further pages.
@@ -189,6 +217,11 @@ class Jobs:
     def _chroma_of(self, path: str, model: str, render_size: int, sample: int, hints: tuple[Hint, ...]) -> torch.Tensor:
         return self.networks.chroma_of(self._read(path), model, render_size, sample, hints)
 
+    def _distribution_of(self, path: str, model: str, render_size: int, hints: tuple[Hint, ...]) -> ColorDistribution:
+        if self.networks.colorizers[model].generator.is_for_photographs:
+            return self.networks.distribution_of(self._read(path), model, render_size, hints)
+        return ColorDistribution(self._chroma(path, model, render_size, 0, ()))  # its prediction is all that it says
+
     def _result_folder(self, *request: object) -> Path:
         return self.folder / "results" / hashlib.sha256(repr(request).encode()).hexdigest()[:32]
 
@@ -214,6 +247,14 @@ def _given(path: str | None) -> str:
     if path is None:
         raise user_error("There is no photograph: upload one first.")
     return path
+
+
+def _check_render_size(render_size: int) -> None:
+    if not 0 <= render_size <= MAX_RENDER_SIZE or render_size % RENDER_SIZE_STEP:
+        raise user_error(
+            f"The render size must be a multiple of {RENDER_SIZE_STEP} up to {MAX_RENDER_SIZE}, "
+            f"or 0 for the network's own, not {render_size}."
+        )
 
 
 def _result_suffix(path: str, photo: Photo, for_browser: bool) -> str:

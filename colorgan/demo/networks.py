@@ -8,6 +8,7 @@ from torch import Tensor
 
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.hints import Hint
+from colorgan.inference.suggestions import ColorDistribution, color_distribution
 from colorgan.photo import Photo
 
 try:
@@ -36,6 +37,7 @@ class Networks:
         # ZeroGPU sends the arguments to another process, which already has `colorizers`: so they are no argument here
         self._chroma_of = on_zero_gpu(lambda name, *arguments: _chroma_of(colorizers[name], *arguments))
         self._predict_inputs = on_zero_gpu(lambda name, inputs: colorizers[name].predict_inputs(inputs))
+        self._distribution_of = on_zero_gpu(lambda name, *arguments: color_distribution(colorizers[name], *arguments))
         self._colorize_batch = on_zero_gpu(
             lambda images: {name: colorizers[name].colorize_batch(images).cpu() for name in self.for_small_images}
         )
@@ -68,6 +70,11 @@ class Networks:
         """Return the chroma (2, h, w) of several frames, on the CPU, of the `network_inputs` of each."""
         with self.lock:
             return [chroma.cpu() for chroma in self._predict_inputs(name, inputs)]
+
+    def distribution_of(self, photo: Photo, name: str, render_size: int, hints: tuple[Hint, ...]) -> ColorDistribution:
+        """Return the colours that the network finds plausible in a photograph; a render size of 0 is its own."""
+        with self.lock:
+            return self._distribution_of(name, Photo(photo.lightness), render_size or None, hints)
 
     def colorize_batch(self, images: Tensor) -> dict[str, Tensor]:
         """Return uint8 images (N, 3, H, W) in the colours of each network for them, computed as in the evaluation."""

@@ -1,6 +1,5 @@
 """The page: its tabs, their components and their events."""
 
-import html
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,31 +14,19 @@ from colorgan.demo.endpoints import (
     in_queue,
     model_choice,
     render_size_choice,
-    sample_choice,
     saturation_choice,
     seed_choice,
 )
 from colorgan.demo.films import film_tab
 from colorgan.demo.jobs import Album, Jobs, Known
 from colorgan.demo.networks import title
-from colorgan.demo.painting import hints_of, painting, state_of
+from colorgan.demo.parts import GALLERY, PRIVATE, download_button, paragraphs, reference_choice
+from colorgan.demo.photo_tab import photo_tab
 from colorgan.demo.samples import ALL_CLASSES
 from colorgan.demo.theme import HEADER
-from colorgan.demo.uploads import MAX_FILES, accept_nearest_number, photo_input, photos_input
-from colorgan.photo import PhotoError
+from colorgan.demo.uploads import MAX_FILES, accept_nearest_number, photos_input
 
-ALL_MODELS = "all, side by side"
 EXAMPLES = ("chelsea.png", "astronaut.png", "coffee.png", "rocket.jpg")
-CREDIT = (
-    "Examples: photographs of [scikit-image](https://scikit-image.org) by Stéfan van der Walt, NASA, "
-    "Rachel Michetti and SpaceX, public domain or CC0."
-)
-HINTS_HELP = (
-    "Click or tap a place of the picture to give it the chosen colour. Drag a hint to move it; right click or a long "
-    "press removes it. Only hue and strength of the colour count, and grey keeps a part uncoloured."
-)
-GALLERY = {"format": "png", "height": "auto", "show_label": False, "elem_classes": "pictures"}
-PRIVATE = {"api_visibility": "private", "show_progress": "minimal"}
 
 
 def build(jobs: Jobs, sources: dict[str, str], notices: list[str]) -> gr.Blocks:
@@ -50,7 +37,7 @@ def build(jobs: Jobs, sources: dict[str, str], notices: list[str]) -> gr.Blocks:
         for notice in notices:
             gr.Markdown(notice, elem_classes="notice")
         with gr.Tab("Photo"):
-            _photo_tab(jobs, examples)
+            photo_tab(jobs, examples)
         with gr.Tab("Album"):
             _album_tab(jobs)
         with gr.Tab("Film"):
@@ -76,119 +63,25 @@ def example_photos(folder: Path) -> list[str]:
     return [str(copy) for copy in copies]
 
 
-def _photo_tab(jobs: Jobs, examples: list[str]) -> None:
-    before_after = str(jobs.grey(examples[0])), str(jobs.colorize(examples[0], for_browser=True))
-
-    def show(
-        photo: str | None,
-        model: str,
-        saturation: float,
-        render_size: int,
-        sample: int,
-        hints: str,
-    ) -> tuple[gr.Component, ...]:
-        """Return the new notice, slider, gallery and download button.
-
-        Without a photograph, they show the first example.
-        """
-        photo = photo or examples[0]
-        settings = saturation, render_size, sample, Known(hints_of(hints, photo))
-        slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
-        download, result = gr.DownloadButton(visible=False), None
-        try:
-            if model == ALL_MODELS:
-                pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
-                gallery = gr.Gallery(pictures, visible=True)
-            else:
-                before_after = str(jobs.grey(photo)), str(jobs.colorize(photo, model, *settings, for_browser=True))
-                slider = gr.ImageSlider(before_after, visible=True)
-                result = jobs.colorize(photo, model, *settings)
-                download = _download(result)
-            sentences = jobs.notes(photo, result)
-        except PhotoError as error:  # the result of the previous photograph is hidden
-            sentences = [str(error)]
-        return gr.HTML(_paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
-
-    def new_painting(photo: str | None) -> gr.HTML:
-        """Show another photograph without hints in the picture that takes hints."""
-        photo = photo or examples[0]
-        try:
-            return gr.HTML(**state_of(photo, str(jobs.grey(photo))))
-        except PhotoError:  # `show` says it
-            return gr.HTML()
-
-    with gr.Row(elem_id="photo-tab"):
-        with gr.Column(scale=2, min_width=300, elem_id="inputs"):
-            photo = photo_input(
-                label="Your photograph",
-                alt_text="Your photograph",
-                placeholder="Drop a photograph here,\nclick to choose one, or paste one",
-                sources=["upload", "clipboard", "webcam"],
-                height=250,
-                buttons=[],
-                elem_id="photo",
-            )
-            # gr.Examples would replace `photo` with a new component, which opens files itself
-            shown = gr.Dataset(components=[photo], samples=[[path] for path in examples], label="Or try one of these")
-            shown.click(lambda row: row[0], shown, photo, api_visibility="private", queue=False)
-            gr.Markdown(CREDIT, elem_classes="small")
-        with gr.Column(scale=3, min_width=300, elem_id="results"):
-            notice = gr.HTML(visible=False, elem_classes="notice")
-            slider = gr.ImageSlider(
-                before_after,
-                format="png",
-                label="Before | after",
-                max_height=520,
-                buttons=["fullscreen"],
-                elem_id="before-after",
-            )
-            gallery = gr.Gallery(label="All networks", columns=2, visible=False, buttons=["download"], **GALLERY)
-            with gr.Group():
-                model = model_choice(jobs, ALL_MODELS, visible=len(jobs.networks.colorizers) > 1)
-                with gr.Row():
-                    saturation = accept_nearest_number(saturation_choice(min_width=220))
-                    size = accept_nearest_number(render_size_choice(min_width=220))
-                sample = accept_nearest_number(sample_choice())
-            with gr.Accordion("Hints: colours that you know", open=False, elem_id="painting"):
-                gr.Markdown(HINTS_HELP, elem_classes="small")
-                hints = painting(examples[0], before_after[0])
-            with gr.Row():
-                another = gr.Button("Other colours", scale=1)
-                download = _download(jobs.colorize(examples[0]))
-    photo.change(lambda: 0, None, sample, api_visibility="private", queue=False)
-    another.click(lambda sample: sample + 1, sample, sample, api_visibility="private", queue=False)
-    photo.change(new_painting, photo, hints, **PRIVATE, **in_queue("photo"))
-    gr.on(
-        [photo.change, model.change, saturation.change, size.change, sample.change, hints.input],
-        show,
-        [photo, model, saturation, size, sample, hints],
-        [notice, slider, gallery, download],
-        trigger_mode="always_last",  # while a slider moves, only its last value is computed
-        show_progress_on=[slider, gallery],
-        **PRIVATE,
-        **in_queue("photo"),
-    )
-
-
 def _album_tab(jobs: Jobs) -> None:
     def no_results(message: str = _progress(None)) -> tuple[str, gr.Gallery, gr.DownloadButton]:
         """Return a message and hide the previous results."""
         return message, gr.Gallery(visible=False), gr.DownloadButton(visible=False)
 
     def show(
-        photos: list[str], model: str, saturation: float, render_size: int
+        photos: list[str], model: str, saturation: float, render_size: int, reference: str | None, strength: float
     ) -> Iterator[tuple[str, gr.Gallery, gr.DownloadButton]]:
         """Yield the progress and the pictures so far, and at the end the zip file."""
         if not photos:
             yield no_results()
             return
         try:
-            for album in jobs.colorize_all(photos, model, saturation, render_size):
+            for album in jobs.colorize_all(photos, model, saturation, render_size, Known((), reference, strength)):
                 pictures = [(str(path), name) for path, name in album.pictures]
-                download = _download(album.archive) if album.archive else gr.DownloadButton(visible=False)
+                download = download_button(album.archive) if album.archive else gr.DownloadButton(visible=False)
                 yield _progress(album), gr.Gallery(pictures, visible=bool(pictures)), download
         except gr.Error as error:
-            yield no_results(_paragraphs([error.message]))
+            yield no_results(paragraphs([error.message]))
 
     with gr.Row(elem_id="album-tab"):
         with gr.Column(scale=2, min_width=300):
@@ -202,6 +95,11 @@ def _album_tab(jobs: Jobs) -> None:
                 model = model_choice(jobs, visible=len(jobs.networks.colorizers) > 1)
                 saturation = accept_nearest_number(saturation_choice())
                 size = accept_nearest_number(render_size_choice())
+            reference, strength = reference_choice(
+                "Reference: one tone for all",
+                "A picture in colour, such as the result that you like of one of them. All take over its tones.",
+                "album-reference",
+            )
             again = gr.Button("Colourize again")
         with gr.Column(scale=3, min_width=300):
             progress = gr.HTML(_progress(None), elem_id="progress")
@@ -213,7 +111,7 @@ def _album_tab(jobs: Jobs) -> None:
     job = gr.on(
         [photos.change, again.click],
         show,
-        [photos, model, saturation, size],
+        [photos, model, saturation, size, reference, strength],
         shown,
         trigger_mode="always_last",  # a visitor may add photographs while the first are coloured
         show_progress_on=progress,
@@ -229,15 +127,7 @@ def _progress(album: Album | None) -> str:
     finished = album.done == album.count
     message = f"{len(album.pictures)} of {album.count} photographs are coloured{'.' if finished else ' ...'}"
     bar = f'<progress value="{album.done}" max="{album.count}" aria-label="Progress"></progress>'
-    return f'<p role="status">{message}</p>{bar}{_paragraphs(album.failures + album.notes)}'
-
-
-def _paragraphs(sentences: list[str]) -> str:
-    return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
-
-
-def _download(file: Path) -> gr.DownloadButton:
-    return gr.DownloadButton(f"Download {file.name}", value=str(file), variant="primary", visible=True, scale=2)
+    return f'<p role="status">{message}</p>{bar}{paragraphs(album.failures + album.notes)}'
 
 
 def _sample_tab(jobs: Jobs, tab: gr.Tab) -> None:

@@ -24,6 +24,7 @@ from colorgan.inference.hints import Hint, as_hints, hint_map
 from colorgan.inference.inputs import draw_light, network_inputs, relight
 from colorgan.inference.render import render
 from colorgan.inference.stream import stream
+from colorgan.inference.suggestions import COUNT, color_distribution, suggest
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone, as_tone
 from colorgan.inference.upsample import enlarge
 from colorgan.models import Generator
@@ -206,20 +207,20 @@ class Colorizer:
         start: float | None = None,
         end: float | None = None,
         preset: str = "veryfast",
-        keep_metadata: bool = True,
+        say_provenance: bool = True,
         on_progress: "Callable[[Progress], None] | None" = None,
     ) -> list[str]:
         """Colourize a film, with steady colours and its sound: see `colorgan.film.convert.colorize_video`.
 
-        `reference` is a picture in colour, whose tones all frames take over: see `predict`. With `keep_metadata`, the
-        film's title, author, date and comment are kept, and the comment names colorgan. Needs the extra `[video]`.
-        Returns sentences about what had to be changed or left out. Raises `FilmError`.
+        `reference` is a picture in colour, whose tones all frames take over: see `predict`. The film's title, author,
+        date and comment are kept; with `say_provenance`, the comment names colorgan. Needs the extra `[video]`. Returns
+        sentences about what had to be changed or left out. Raises `FilmError`.
         """
         require_pyav(Path(source).name)
         from colorgan.film.convert import colorize_video
 
         look = Look(render_size, saturation, as_tone(reference), reference_strength)
-        tool = tool_name(self.name) if keep_metadata else None
+        tool = tool_name(self.name) if say_provenance else None
         return colorize_video(
             self, source, target, look, start=start, end=end, preset=preset, tool=tool, on_progress=on_progress
         )
@@ -295,6 +296,24 @@ class Colorizer:
         (lightness,) = inputs  # networks that take hints see a photograph once
         height, width = (math.ceil(side / self.generator.stride) for side in lightness.shape[-2:])
         return self._run_network(lightness[None], hint_map(hints, height, width)[None])[0]
+
+    def suggest(
+        self,
+        photo: Photo,
+        x: float,
+        y: float,
+        *,
+        count: int = COUNT,
+        hints: Hints = (),
+        render_size: int | None = None,
+    ) -> list[str]:
+        """At most `count` colours for a hint, such as `#7a2e2e`, that the network finds plausible at a place.
+
+        They have the lightness of the place and differ visibly; the best guess is the first. `x` and `y` are those of a
+        `Hint`. `hints` are colours that are known at other places; they count if the network takes hints.
+        `colorgan.inference.suggestions` describes how suggestions are chosen. Raises `HintError` for a wrong place.
+        """
+        return suggest(color_distribution(self, photo, render_size, as_hints(hints)), photo, x, y, count)
 
     @torch.inference_mode()
     def run_network(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:

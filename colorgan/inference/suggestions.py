@@ -1,0 +1,102 @@
+"""Suggest colours for a place of a photograph: those that the network finds plausible there."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from colorgan.color import CHROMA_SCALE, lab_to_rgb, rgb_to_lab, to_uint8
+from colorgan.evaluation.metrics import ciede2000
+from colorgan.inference.hints import Hint, hint_map
+from colorgan.inference.inputs import network_inputs
+from colorgan.parallel import on_one_core
+from colorgan.photo.read import Photo
+
+if TYPE_CHECKING:
+    from colorgan.inference.colorizer import Colorizer
+
+COUNT = 6
+APART = 8.0  # least CIEDE2000 between two suggestions
+CANDIDATES = 64  # of the most probable colours
+ERROR = 15.0  # Lab units, the standard deviation of the errors in a and in b of a network without a classification
+GRID = torch.cartesian_prod(*2 * [torch.arange(-40.0, 41, 10, device="cpu")])  # of its candidates around a prediction
+
+
+@dataclass(frozen=True, eq=False)
+class ColorDistribution:
+    """The colours that a network finds plausible in each cell of a photograph.
+
+    Of a network with a classification, `probability` (bins, h, w) sums to 1 in each cell, and `ab` (bins, 2) has the
+    colours of the bins. Of another network, both are None. `chroma` (2, h, w) in [-1, 1] is its prediction, whose
+    errors are taken as normally distributed.
+    """
+
+    chroma: Tensor
+    probability: Tensor | None = None
+    ab: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the tensors in memory, in bytes."""
+        return sum(tensor.nbytes for tensor in (self.chroma, self.probability, self.ab) if tensor is not None)
+
+    def at(self, row: int, column: int) -> tuple[Tensor, Tensor]:
+        """The most plausible colours of a cell, in Lab units (n, 2), and their probabilities (n,), which sum to 1."""
+        if self.probability is None or self.ab is None:
+            ab = self.chroma[:, row, column] * CHROMA_SCALE + GRID
+            probability = (GRID.square().sum(1) / (-2 * ERROR**2)).softmax(0)
+        else:
+            ab, probability = self.ab, self.probability[:, row, column]
+        probability, best = probability.topk(min(CANDIDATES, len(probability)))
+        return ab[best], probability / probability.sum()
+
+
+@torch.inference_mode()
+def color_distribution(
+    colorizer: "Colorizer", photo: Photo, render_size: int | None = None, hints: Sequence[Hint] = ()
+) -> ColorDistribution:
+    """Let the network see a photograph once, and return what colours it finds plausible there, on the CPU.
+
+    `hints` are colours that are known at other places; they count if the network takes hints.
+    """
+    network = colorizer.generator
+    if not network.is_for_photographs:
+        return ColorDistribution(colorizer.predict(photo, render_size=render_size).cpu())
+    (lightness,) = on_one_core(network_inputs, photo, network, render_size)
+    known = None
+    if hints and network.takes_hints:
+        height, width = (math.ceil(side / network.stride) for side in lightness.shape[-2:])
+        known = hint_map(hints, height, width)[None].to(colorizer.device)
+    chroma, logits = on_one_core(network, lightness[None].to(colorizer.device), known, True)
+    unweighted = logits[0].float() - network.network.weights.log()[:, None, None]  # see `colorgan.bins.bins_loss`
+    return ColorDistribution(chroma[0].cpu(), unweighted.softmax(0).cpu(), network.network.centres.cpu())
+
+
+@torch.inference_mode()
+def suggest(
+    distribution: ColorDistribution, photo: Photo, x: float, y: float, count: int = COUNT, apart: float = APART
+) -> list[str]:
+    """At most `count` colours such as `#7a2e2e` for a place of a photograph, at its lightness, the best guess first.
+
+    They are chosen one after another so that the expected difference (CIEDE2000) between the colour of the place and
+    the nearest of them is least, and they differ by at least `apart`: where a place is so dark or so bright that few
+    colours do, there are fewer. `x` and `y` are fractions of the width and height, from the left and from the top.
+    Raises `HintError` for other values.
+    """
+    place = Hint(x, y, "grey")
+    ab, probability = distribution.at(*place.pixel(*distribution.chroma.shape[1:]))
+    lightness = torch.full((len(ab), 1), float(photo.lightness[place.pixel(*photo.lightness.shape)]))
+    pixels = to_uint8(lab_to_rgb(torch.cat([lightness, ab], 1).T[None, :, None]))
+    lab = rgb_to_lab(pixels / 255)  # (1, 3, 1, n): as they are shown
+    difference = ciede2000(lab, lab.transpose(2, 3))[0]
+    chosen: list[int] = []
+    nearest, allowed = torch.full_like(probability, torch.inf), torch.ones_like(probability, dtype=torch.bool)
+    while len(chosen) < count and allowed.any():
+        expected = difference.minimum(nearest) @ probability
+        chosen.append(int(expected.masked_fill(~allowed, torch.inf).argmin()))
+        nearest = nearest.minimum(difference[chosen[-1]])
+        allowed &= difference[chosen[-1]] >= apart
+    return ["#{:02x}{:02x}{:02x}".format(*pixels[0, :, 0, i].tolist()) for i in chosen]
