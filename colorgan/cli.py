@@ -20,12 +20,14 @@ from colorgan.options import (
     add_existing_options,
     add_film_options,
     add_hint_options,
+    add_metadata_option,
     add_running_options,
     check_device,
     check_film_part,
     check_numbers,
     fail,
     given_hints,
+    given_reference,
     left_in_colour,
     print_lines,
 )
@@ -91,7 +93,7 @@ def _parser() -> Parser:
     )
     output.add_argument("--format", help="png, jpg, webp or tiff (default: the suffix of --output, or png)")
     output.add_argument("--compare", action="store_true", help="write grey and coloured side by side")
-    output.add_argument("--no-metadata", action="store_true", help="write no captions, neither its own nor colorgan's")
+    add_metadata_option(output)
     add_existing_options(output)
     add_colour_options(parser)
     add_hint_options(parser)
@@ -143,13 +145,13 @@ def _colorize(arguments: list[str]) -> int:
             quality=options.quality,
             saturation=options.saturation,
             hints=hints,
-            reference=options.reference,
+            tone=given_reference(options),
             reference_strength=options.reference_strength,
             compare=options.compare,
             render_size=options.render_size,
             batch_size=options.batch_size,
             max_pixels=options.max_pixels,
-            keep_metadata=not options.no_metadata,
+            say_provenance=not options.no_metadata,
             skip_coloured=options.skip_coloured,
             film_options=FilmOptions(options.start, options.end, options.video_preset),
             show_progress=processes.is_main,

@@ -23,7 +23,7 @@ from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.errors import TooLargeError
-from colorgan.photo.provenance import tool_name, with_provenance, without_metadata
+from colorgan.photo.provenance import tool_name, with_provenance
 from colorgan.photo.read import MAX_PIXELS
 from colorgan.plan import Job
 
@@ -58,13 +58,13 @@ def colorize_files(
     quality: int = 92,
     saturation: float = 1.0,
     hints: Sequence[Hint] = (),
-    reference: str | None = None,
+    tone: Tone | None = None,
     reference_strength: float = STRENGTH,
     compare: bool = False,
     render_size: int | None = None,
     batch_size: int = 8,
     max_pixels: int = MAX_PIXELS,
-    keep_metadata: bool = True,
+    say_provenance: bool = True,
     skip_coloured: bool = False,
     film_options: FilmOptions | None = None,
     show_progress: bool = True,
@@ -73,14 +73,13 @@ def colorize_files(
 
     Photographs in colour are named on standard error, or skipped with `skip_coloured`. `file_format` is the format on
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
-    one. All results get the `hints` and take over the tones of the picture `reference`. PNG and TIFF keep 16 bits.
-    Without `keep_metadata`, no captions are written. A progress bar is shown if there are several jobs and standard
-    error is a terminal. Raises `CheckpointError` if the model cannot be loaded, `RenderSizeError` for a wrong render
-    size, and `PhotoError` if the reference cannot be used.
+    one. All results get the `hints` and take over the `tone` of a reference. PNG and TIFF keep 16 bits. Without
+    `say_provenance`, captions do not say how the colours came. A progress bar is shown if there are several jobs and
+    standard error is a terminal. Raises `CheckpointError` if the model cannot be loaded, and `RenderSizeError` for a
+    wrong render size.
     """
     if not jobs:
         return Report()
-    tone = None if reference is None else Tone.of(reference, max_pixels=max_pixels, name=reference)
     colorizer = Colorizer.from_pretrained(model, device=device)
     # read in the main thread, because Ctrl-C does not interrupt a thread that waits for a pipe
     stdin = sys.stdin.buffer.read() if sys.stdin and any(job.source == "-" for job in jobs) else b""
@@ -99,7 +98,7 @@ def colorize_files(
         return photo
 
     def write(job: Job, photo: Photo, chroma: Tensor) -> None:
-        photo = with_provenance(photo, model, len(hints)) if keep_metadata else without_metadata(photo)
+        photo = with_provenance(photo, model, len(hints)) if say_provenance else photo
         kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
         bits = photo.bits if holds_16_bits(kind) else 8
         chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints)
@@ -132,7 +131,7 @@ def colorize_files(
         try:
             _make_folder(Path(job.target).parent)
             look = Look(render_size, saturation, tone, reference_strength)
-            tool = tool_name(model) if keep_metadata else None
+            tool = tool_name(model) if say_provenance else None
             colorize_film(
                 colorizer, job, look, options, skip_coloured=skip_coloured, tool=tool, show_progress=show_progress
             )

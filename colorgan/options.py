@@ -14,6 +14,7 @@ from colorgan.processes import is_main_process, let_main_process_speak
 
 if TYPE_CHECKING:
     from colorgan.inference.hints import Hint
+    from colorgan.inference.tone import Tone
 
 CHECKPOINT = "short name, checkpoint folder, or owner/name[@revision] on the Hub"
 
@@ -57,6 +58,10 @@ def add_hint_options(parser: argparse.ArgumentParser) -> None:
         help="a colour at a place, in fractions of the width and height; may be repeated",
     )
     known.add_argument("--hints", metavar="FILE", type=os.path.expanduser, help="hints in a JSON file")
+    add_reference_options(known)
+
+
+def add_reference_options(known: argparse._ArgumentGroup) -> None:
     known.add_argument(
         "--reference", metavar="FILE", type=os.path.expanduser, help="picture in colour whose tones are taken over"
     )
@@ -90,10 +95,16 @@ def film_time(text: str) -> float:
     return seconds + sum(60 * 60**i * int(part) for i, part in enumerate(reversed(parts[:-1])))
 
 
+def add_metadata_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--no-metadata",
+        action="store_true",
+        help="do not write into the captions that colorgan made the colours (the picture's own captions are kept)",
+    )
+
+
 def given_hints(parser: argparse.ArgumentParser, options: argparse.Namespace, pictures: int) -> "list[Hint]":
     """The hints of `add_hint_options`, which are for one picture."""
-    if not 0 <= options.reference_strength <= 1:
-        parser.error(f"--reference-strength must be from 0 (none) to 1, not {options.reference_strength}.")
     if not options.hint and options.hints is None:
         return []
     from colorgan.inference.hints import HintError, as_hints, parse_hint, read_hints
@@ -105,6 +116,19 @@ def given_hints(parser: argparse.ArgumentParser, options: argparse.Namespace, pi
         return as_hints([*in_file, *(parse_hint(text) for text in options.hint)])
     except HintError as error:
         parser.error(str(error))
+
+
+def given_reference(options: argparse.Namespace) -> "Tone | None":
+    """The tone of `--reference`, if there is one. Raises `PhotoError` if it cannot be used."""
+    if options.reference is None:
+        return None
+    from colorgan.inference.tone import Tone
+    from colorgan.photo.errors import PhotoError, TooLargeError
+
+    try:
+        return Tone.of(options.reference, max_pixels=options.max_pixels, name=options.reference)
+    except TooLargeError as error:
+        raise PhotoError(f"{error.fact}; --max-pixels allows more.") from error
 
 
 def add_running_options(parser: argparse.ArgumentParser) -> None:
@@ -123,6 +147,8 @@ def check_numbers(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error(f"--quality must be from 1 to 100, not {options.quality}.")
     if not 0 <= options.saturation <= 100:
         parser.error(f"--saturation must be from 0 (grey) to 100, not {options.saturation}.")
+    if not 0 <= options.reference_strength <= 1:
+        parser.error(f"--reference-strength must be from 0 (none) to 1, not {options.reference_strength}.")
     if options.batch_size < 1:
         parser.error(f"--batch-size must be at least 1, not {options.batch_size}.")
     if options.max_pixels < 1:

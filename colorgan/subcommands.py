@@ -1,6 +1,7 @@
 """The commands beside the main one: describe or publish a checkpoint, colourize a data set, start the demo."""
 
 import argparse
+import hashlib
 import importlib.util
 import math
 import os
@@ -16,10 +17,13 @@ from colorgan.options import (
     Parser,
     add_colour_options,
     add_existing_options,
+    add_metadata_option,
+    add_reference_options,
     add_running_options,
     check_device,
     check_numbers,
     fail,
+    given_reference,
     left_in_colour,
     print_lines,
 )
@@ -127,8 +131,10 @@ def colour_dataset(arguments: list[str]) -> int:
         "--push-to-hub", action="store_true", help="publish it as the data set --output, which must be owner/name"
     )
     output.add_argument("--private", action="store_true", help="create a private data set on the Hub")
+    add_metadata_option(output)
     add_existing_options(output)
     add_colour_options(parser)
+    add_reference_options(parser.add_argument_group("what you know"))
     add_running_options(parser)
     options = parser.parse_args(arguments)
     check_numbers(parser, options)
@@ -140,6 +146,7 @@ def colour_dataset(arguments: list[str]) -> int:
     from colorgan.dataset.run import colour_dataset as run
     from colorgan.hub.client import CheckpointError
     from colorgan.models import RenderSizeError
+    from colorgan.photo.errors import PhotoError
     from colorgan.processes import join_processes
     from colorgan.splits import DatasetError
 
@@ -164,8 +171,12 @@ def colour_dataset(arguments: list[str]) -> int:
         quality=options.quality,
         max_pixels=options.max_pixels,
         skip_coloured=options.skip_coloured,
+        reference=_content_name(options.reference) if options.reference else "",
+        reference_strength=options.reference_strength,
+        no_metadata=options.no_metadata,
     )
     try:
+        tone = given_reference(options)
         with stop_signals():
             processes = join_processes()
             report = run(
@@ -178,13 +189,14 @@ def colour_dataset(arguments: list[str]) -> int:
                 splits=options.split,
                 config=options.config,
                 device=options.device,
+                tone=tone,
                 batch_size=options.batch_size,
             )
             print_lines(_dataset_summary(report, options))
             if report.url and processes.is_main:
                 print(report.url)
             processes.close()
-    except (CheckpointError, DatasetError, ImportError, RenderSizeError) as error:
+    except (CheckpointError, DatasetError, ImportError, PhotoError, RenderSizeError) as error:
         return fail(error)
     except KeyboardInterrupt:
         with suppress(OSError):
@@ -192,6 +204,15 @@ def colour_dataset(arguments: list[str]) -> int:
             print_lines([f"Run the same command with --skip-existing{instead} to continue."])
         raise
     return 1 if report.record.errors else 0
+
+
+def _content_name(path: str) -> str:
+    """The name of a file with a short hash of its content, if it can be read."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return Path(path).name
+    return f"{Path(path).name} ({hashlib.sha256(content).hexdigest()[:8]})"
 
 
 def _dataset_summary(report: "Report", options: argparse.Namespace) -> Iterator[str]:

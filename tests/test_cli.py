@@ -131,6 +131,9 @@ def test_hints_and_a_reference_change_the_colours(album: Path, model: str, capsy
     assert cli.main(["album", "--model", model, "-o", "plain"]) == 0
     assert cli.main(["album", "--model", model, "--reference", "album/deep.png", "-o", "none"]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "album/deep.png has no colours: give a picture in colour."
+    Image.new("RGB", (300, 200), "brown").save("large.png")
+    assert cli.main(["album", "--model", model, "--reference", "large.png", "--max-pixels", "50000", "-o", "none"]) == 1
+    assert capsys.readouterr().err.endswith("; --max-pixels allows more.\n")
     for name in ("a", "deep", "sub/b", "sub/c"):
         one, plain = (np.array(Image.open(f"{folder}/{name}.colorized.png")) for folder in ("one-tone", "plain"))
         assert (one != plain).any()

@@ -11,12 +11,14 @@ import datasets
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from conftest import painting_network
 from hub_server import HubServer
 from PIL import Image
 from test_processes import fork
 
-from colorgan import cli
+from colorgan import Hint, cli
+from colorgan.color import rgb_to_lab
 from colorgan.photo import read_photo
 
 CHELSEA = skimage.data.chelsea()[60:100, 100:160]
@@ -228,7 +230,8 @@ def test_wrong_usage_is_explained(arguments: list[str], message: str, capsys) ->
 # like `python -m colorgan`, but writes down which files each process makes, and can be killed at one of them
 WATCHED = """
 import os, signal, sys
-from colorgan import cli
+from colorgan import Hint, cli
+from colorgan.color import rgb_to_lab
 from colorgan.dataset import run as dataset
 colour_part = dataset.colour_part
 
@@ -317,3 +320,26 @@ def test_a_data_set_of_the_hub_is_published_when_that_is_asked_for(folder: Path)
             Path("published", name).parent.mkdir(parents=True, exist_ok=True)
             Path("published", name).write_bytes(content)
     check(load("published"))
+
+
+def test_a_reference_gives_its_tone_and_provenance_can_be_left_out(folder: Path, capsys) -> None:
+    for name, color in (("known.png", "#a06040"), ("other.png", "#4060a0")):
+        Image.new("RGB", (40, 30), color).save(name)
+    common = ["dataset", "source", "--model", "checkpoint", "--image-column", "scan", "--split", "test"]
+    reference = [*common, "-o", "toned", "--reference", "known.png", "--reference-strength", "1"]
+    assert cli.main([*common, "-o", "plain"]) == cli.main([*reference, "--no-metadata"]) == 1  # 2 cannot be coloured
+    plain, toned = results = [
+        load(name)["test"].cast_column("scan", datasets.Image(decode=False))[0]["scan"]["bytes"]
+        for name in ("plain", "toned")
+    ]
+    assert b"colorgan" in plain
+    assert b"colorgan" not in toned
+    pixels = [torch.from_numpy(np.array(Image.open(io.BytesIO(data)))).permute(2, 0, 1) for data in results]
+    goal = torch.tensor(Hint(0, 0, "#a06040").ab)
+    distances = [(rgb_to_lab(each / 255)[1:].mean((1, 2)) - goal).norm().item() for each in pixels]
+    assert distances[1] < 0.5 * distances[0]
+    capsys.readouterr()
+    assert cli.main([*reference, "--no-metadata", "--skip-existing", "--reference", "other.png"]) == 1
+    assert "with reference known.png (" in capsys.readouterr().err
+    assert cli.main([*common, "-o", "none", "--reference", "nowhere.png"]) == 1
+    assert "nowhere.png" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.render import render
+from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.errors import TooLargeError
 from colorgan.photo.provenance import with_provenance
@@ -46,7 +47,8 @@ class Part:
 class Settings:
     """What is coloured, and how. Files of an earlier run belong to the same result only if these were the same.
 
-    `source` is the data set, `column` that of the pictures; the others are as in `colorize_files`.
+    `source` is the data set, `column` that of the pictures; `reference` names the reference picture and its content;
+    `no_metadata` is the command's option; the others are as in `colorize_files`.
     """
 
     source: str = ""
@@ -57,6 +59,9 @@ class Settings:
     quality: int = 92
     max_pixels: int = MAX_PIXELS
     skip_coloured: bool = False
+    reference: str = ""
+    reference_strength: float = STRENGTH
+    no_metadata: bool = False
 
 
 @dataclass
@@ -123,13 +128,20 @@ def find_image_column(features: dict[str, Any], wanted: str | None, name: str) -
 
 
 def colour_part(
-    part: Part, rows: Any, colorizer: Colorizer, settings: Settings, *, batch_size: int = 8, bar: tqdm | None = None
+    part: Part,
+    rows: Any,
+    colorizer: Colorizer,
+    settings: Settings,
+    *,
+    tone: Tone | None = None,
+    batch_size: int = 8,
+    bar: tqdm | None = None,
 ) -> None:
     """Write the file of a part, with its pictures coloured. `rows` is the split, a `datasets.Dataset`.
 
     A picture keeps its size, and its format if colorgan writes it; other formats become PNG. Pictures that cannot be
-    coloured stay as they are. All other columns keep their values and features. Raises `DatasetError` if a file cannot
-    be read or written.
+    coloured stay as they are. All other columns keep their values and features. `tone` is that of the reference in the
+    settings. Raises `DatasetError` if a file cannot be read or written.
     """
     features = datasets.Features({**rows.features, settings.column: datasets.Image()})
     table = rows.cast_column(settings.column, datasets.Image(decode=False)).with_format("arrow")
@@ -139,7 +151,7 @@ def colour_part(
     try:
         part.path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(part.path) as file, pq.ParquetWriter(file, features.arrow_schema) as writer:
-            results = _colour(part, _stored(pictures, part.rows), colorizer, settings, record, batch_size)
+            results = _colour(part, _stored(pictures, part.rows), colorizer, settings, tone, record, batch_size)
             group: list[dict[str, Any] | None] = []
             begin = part.rows.start
             for row in part.rows:
@@ -180,6 +192,7 @@ def _colour(
     sources: Iterator[tuple[int, dict[str, Any] | None]],
     colorizer: Colorizer,
     settings: Settings,
+    tone: Tone | None,
     record: Record,
     batch_size: int,
 ) -> Iterator[dict[str, Any] | None]:
@@ -204,7 +217,8 @@ def _colour(
         name = _name(part.split, row, stored)
         kind = SUFFIXES.get(photo.format, "png")
         notes = list(photo.notes)
-        photo = with_provenance(photo, settings.model)
+        photo = photo if settings.no_metadata else with_provenance(photo, settings.model)
+        chroma = apply_tone(chroma, photo, tone, settings.reference_strength)
         if photo.format not in SUFFIXES:
             notes.append(f"It became a PNG, because colorgan does not write {photo.format or 'its format'}.")
         pixels = render(photo, chroma, saturation=settings.saturation, bits=photo.bits if holds_16_bits(kind) else 8)

@@ -20,6 +20,7 @@ from colorgan.dataset.part import Part, Record, Settings, colour_part, find_imag
 from colorgan.files import write_whole
 from colorgan.hub.upload import create_dataset_repo, mark_card, push_dataset, was_edited
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.tone import Tone
 from colorgan.processes import Processes
 from colorgan.splits import DatasetError, is_local, open_splits
 
@@ -83,12 +84,14 @@ def colour_dataset(
     splits: Sequence[str] | None = None,
     config: str | None = None,
     device: str | None = None,
+    tone: Tone | None = None,
     batch_size: int = 8,
 ) -> Report:
     """Colour the pictures of a data set into a folder, this process its share of the files; return what all did.
 
     `name` is a data set of the Hub, a folder that `datasets.load_dataset` reads, or a Parquet file. The names in
-    `settings` are filled in. Raises `DatasetError`, and `CheckpointError` for the model and for the Hub.
+    `settings` are filled in, but for that of the reference, whose tone is `tone`. Raises `DatasetError`, and
+    `CheckpointError` for the model and for the Hub.
     """
     is_quiet = not (processes.is_main and sys.stderr.isatty())
     if is_quiet:
@@ -118,7 +121,9 @@ def colour_dataset(
             colorizer = Colorizer.from_pretrained(model, device=device or processes.device)
             with tqdm(total=sum(len(part.rows) for part in share), unit="picture", disable=is_quiet) as bar:
                 for part in share:
-                    colour_part(part, opened[part.split], colorizer, settings, batch_size=batch_size, bar=bar)
+                    colour_part(
+                        part, opened[part.split], colorizer, settings, tone=tone, batch_size=batch_size, bar=bar
+                    )
         processes.gather([])  # wait for all files
         return processes.on_main(lambda: _finish(settings, target, parts))
     finally:

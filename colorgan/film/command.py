@@ -39,8 +39,8 @@ def colorize_film(
 ) -> None:
     """Colourize a film, unless it is in colour and `skip_coloured` says to leave such films. Raises `FilmError`.
 
-    `tool` is named in the comment of the result; without one, the film's captions are not kept either. A progress bar
-    counts seconds of the film, if standard error is a terminal.
+    `tool` is named in the comment of the result, unless it is None. A progress bar counts seconds of the film, if
+    standard error is a terminal.
     """
     require_pyav(job.source)
     from colorgan.film.convert import colorize_video

@@ -66,9 +66,9 @@ def colorize_video(
     """Colourize the film `source` and write it as H.264 to `target` (.mp4, .m4v, .mov or .mkv), with its sound.
 
     `start` and `end`, in seconds, choose a part. `preset` is x264's, from ultrafast to veryslow. `tool` is named in the
-    comment of the result, which also keeps the film's captions; without one, it has no captions. `on_progress` is
-    called after each frame. Finished segments lie in a hidden folder beside the target until the film is whole: after
-    an interruption, the same call goes on with them. Returns sentences about what had to be changed or left out.
+    comment of the result, which also keeps the film's captions. `on_progress` is called after each frame. Finished
+    segments lie in a hidden folder beside the target until the film is whole: after an interruption, the same call goes
+    on with them. Returns sentences about what had to be changed or left out.
 
     Raises `FilmError` for a film that cannot be read or written, and ValueError for wrong options.
     """

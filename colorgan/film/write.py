@@ -62,8 +62,8 @@ def join(
     """Put the segments together without encoding them again, and add the film's sound, subtitles and chapters.
 
     `kind` is a value of `colorgan.film.FORMATS`. The second `start` of the film becomes zero. The film's title, author,
-    date and comment are kept, and the comment says that `tool` computed the colours; without a tool, nothing of this is
-    written. Returns sentences about what was left out.
+    date and comment are kept, and the comment says that `tool` computed the colours, unless it is None. Returns
+    sentences about what was left out.
     """
     notes: list[str] = []
     options = {}
@@ -74,8 +74,7 @@ def join(
         av.open(film.path, metadata_errors="replace") as source,
         av.open(str(segments[0])) as first,
     ):
-        if tool is not None:
-            output.metadata.update(_captions(source.metadata, tool))
+        output.metadata.update(_captions(source.metadata, tool))
         pictures = output.add_stream_from_template(first.streams.video[0])
         pictures.time_base = film.time_base
         tracks = _add_tracks(source, output, kind, notes)
@@ -92,9 +91,11 @@ def join(
     return notes
 
 
-def _captions(film: dict[str, str], tool: str) -> dict[str, str]:
-    """The film's own captions, with a comment of which the last line says what computed the colours."""
+def _captions(film: dict[str, str], tool: str | None) -> dict[str, str]:
+    """The film's own captions, with a comment of which the last line says what computed the colours, if `tool` did."""
     kept = {key.lower(): text for key, text in film.items() if key.lower() in KEPT_METADATA}  # Matroska's are COMMENT
+    if tool is None:
+        return kept
     lines = [line for line in kept.get("comment", "").splitlines() if not line.startswith(COMPUTED)]
     return kept | {"comment": "\n".join([*lines, f"{COMPUTED} {tool}."])}
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from colorgan import __version__
 from colorgan.photo.exif import parse_exif
-from colorgan.photo.metadata import Metadata
 from colorgan.photo.read import Photo
 from colorgan.photo.texts import Text
 from colorgan.photo.xmp import IPTC_EXTENSION, XMP, property_of, set_properties
@@ -37,8 +36,3 @@ def with_provenance(photo: Photo, model: str, hints: int = 0) -> Photo:
     if SOFTWARE_TAG not in parse_exif(photo.exif) and all(text.keyword != SOFTWARE for text in texts):
         texts = [*texts, Text(SOFTWARE, tool)]
     return replace(photo, metadata=replace(photo.metadata, xmp=xmp, texts=texts))
-
-
-def without_metadata(photo: Photo) -> Photo:
-    """The photograph without captions of any kind: neither its own nor colorgan's."""
-    return replace(photo, exif=b"", metadata=Metadata())
