@@ -3,9 +3,10 @@
     python bench/demo_speed.py [--runs 3] [--clients 32] [--photos 5]
 
 Prints the time from `python app.py` to the page, and of the first colouring after it; then, if Chromium is installed,
-the time from choosing a photograph of one megapixel to the slider that shows it; then the throughput when every client
-uploads its photographs at once through the HTTP endpoint, the time from an upload to the coloured file (p50, p95), and
-the server's memory. The clients run on the same processors as the server.
+the time from choosing a photograph of one megapixel to the slider that shows it, and from clicks that add hints to the
+new result and to the suggested colours, in seconds and as shares of the first of these times; then the throughput when
+every client uploads its photographs at once through the HTTP endpoint, the time from an upload to the coloured file
+(p50, p95), and the server's memory. The clients run on the same processors as the server.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
@@ -29,6 +31,9 @@ import skimage
 from PIL import Image
 
 from colorgan import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parent.parent
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
@@ -51,8 +56,11 @@ def main() -> None:
             print(f"first colouring (1 megapixel) in {first:.2f} s more", flush=True)
             if run == options.runs - 1:
                 if chromium():
-                    took = ", ".join(f"{each:.2f}" for each in upload_to_slider(url, photo))
-                    print(f"upload to slider in Chromium: {took} s", flush=True)
+                    slider = upload_to_slider(url, photo)
+                    print(f"upload to slider in Chromium: {listed(slider)} s", flush=True)
+                    for what, took in click_to_result(url, photo).items():
+                        share = np.median(took) / slider[0]
+                        print(f"click to {what}: {listed(took)} s; median {share:.2f} of the first upload", flush=True)
                 asyncio.run(load(url, server, options.clients, options.photos))
 
 
@@ -106,7 +114,8 @@ async def colorize(http: httpx.AsyncClient, name: str, content: bytes) -> tuple[
     start = time.perf_counter()
     uploaded = await http.post("upload", files={"files": (name, content)})
     photo = {"path": uploaded.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
-    arguments = [photo, DEFAULT_MODEL, 1, 0, 0]  # photo, model, saturation, render size, number of the sample
+    # photo, model, saturation, render size, number of the sample, hints, reference and its strength
+    arguments = [photo, DEFAULT_MODEL, 1, 0, 0, [], None, 0.7]
     call = await http.post("call/colorize", json={"data": arguments})
     event = call.raise_for_status().json()["event_id"]
     answer = (await http.get(f"call/colorize/{event}")).text
@@ -118,30 +127,78 @@ async def colorize(http: httpx.AsyncClient, name: str, content: bytes) -> tuple[
     return time.perf_counter() - start, picture.size
 
 
-def upload_to_slider(url: str, photo: bytes) -> list[float]:
-    """Return the seconds in headless Chromium for three photographs, one after another."""
+@contextmanager
+def opened_page(url: str) -> "Iterator[Page]":
+    """The page in headless Chromium, when nothing more is loaded."""
     from playwright.sync_api import sync_playwright
 
-    seconds = []
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+        page = browser.new_page(viewport={"width": 1280, "height": 1600})
         page.goto(url)
         page.wait_for_load_state("networkidle")
+        yield page
+
+
+def upload(page: "Page", photo: bytes, name: str) -> float:
+    """Choose a photograph on the page, and return the seconds until the slider shows it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.jpg"
+        path.write_bytes(photo + name.encode())  # different bytes, so that the demo does not know the file
+        begin = time.perf_counter()
+        page.locator("#photo input[type=file]").set_input_files(path)
+        page.wait_for_function(
+            "(name) => [...document.querySelectorAll('#before-after img')].filter("
+            "(image) => image.src.includes(name) && image.complete && image.naturalWidth).length === 2",
+            arg=f"/{name}.",
+        )
+        return time.perf_counter() - begin
+
+
+def upload_to_slider(url: str, photo: bytes) -> list[float]:
+    """Return the seconds in headless Chromium for three photographs, one after another."""
+    seconds = []
+    with opened_page(url) as page:
         for name in ("one", "two", "three"):
-            path = Path(folder) / f"{name}.jpg"
-            path.write_bytes(photo + name.encode())  # different bytes, so that the demo does not know the file
             if seconds:
                 page.locator("#photo").get_by_label("Remove Image").click()
-            begin = time.perf_counter()
-            page.locator("#photo input[type=file]").set_input_files(path)
-            page.wait_for_function(
-                "(name) => [...document.querySelectorAll('#before-after img')].filter("
-                "(image) => image.src.includes(name) && image.complete && image.naturalWidth).length === 2",
-                arg=f"/{name}.",
-            )
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(upload(page, photo, name))
     return seconds
+
+
+def click_to_result(url: str, photo: bytes, clicks: int = 6) -> dict[str, list[float]]:
+    """Return the seconds from each of several clicks that add hints to the new result, and to the suggestions."""
+    seconds: dict[str, list[float]] = {"result": [], "suggestions": []}
+    with opened_page(url) as page:
+        upload(page, photo, "hinted")
+        page.get_by_text("Hints: colours that you know").click()
+        preview = page.locator(".stage img")
+        preview.scroll_into_view_if_needed()
+        page.wait_for_load_state("networkidle")
+        for number in range(clicks):
+            before = page.locator("#before-after img").last.get_attribute("src")
+            old = page.locator(".swatches").get_attribute("data-colours")
+            box = preview.bounding_box()
+            assert box
+            begin = time.perf_counter()
+            page.mouse.click(box["x"] + box["width"] * (number + 0.5) / clicks, box["y"] + box["height"] / 3)
+            page.wait_for_function(
+                "(before) => { const image = [...document.querySelectorAll('#before-after img')].at(-1);"
+                " return image.src !== before && image.complete && image.naturalWidth; }",
+                arg=before,
+            )
+            seconds["result"].append(time.perf_counter() - begin)
+            page.wait_for_function(
+                "(old) => { const shown = document.querySelector('.swatches').dataset.colours;"
+                " return shown && shown !== old; }",
+                arg=old,
+            )
+            seconds["suggestions"].append(time.perf_counter() - begin)
+    return seconds
+
+
+def listed(seconds: list[float]) -> str:
+    return ", ".join(f"{each:.2f}" for each in seconds)
 
 
 # many visitors
