@@ -238,7 +238,7 @@ def test_update_cards_writes_the_tables_of_all_and_of_the_first_images(
     for constant, value in {
         "KNOWN_TEST_SETS": {load_images(photo_dataset, "test").checksum(): "uoft-cs/cifar10"},
         "FIRST": 10,
-        "intervals": partial(intervals, samples=20),
+        "intervals": partial(intervals, samples=40),
         "ROOT": tmp_path,
         "RESULTS": tmp_path / "docs" / "results.md",
         "locate": lambda model: tmp_path / model,
