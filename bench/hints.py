@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from colorgan import Colorizer, Hint, read_photo, render
-from colorgan.color import rgb_to_lab
+from colorgan.color import ciede2000, rgb_to_lab
 from colorgan.data import load_images
-from colorgan.evaluation.metrics import ab_error, ciede2000, psnr_from, squared_error
+from colorgan.evaluation.metrics import ab_error, psnr_from, squared_error
 from colorgan.evaluation.photo_set import Photographs, open_photographs
 from colorgan.inference.suggestions import color_distribution, suggest
 from colorgan.pictures import decode, to_rgb

@@ -17,8 +17,8 @@ from PIL import Image
 import colorgan.photo
 from colorgan import Colorizer, Generator, PhotoError, PhotoWarning
 from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
-from colorgan.inference.colorizer import PRECISION
 from colorgan.inference.inputs import shrunk_input
+from colorgan.inference.predictor import PRECISION
 from colorgan.inference.render import RENDER_TOLERANCE, render
 from colorgan.inference.upsample import upsample_chroma
 from colorgan.photo import Photo, read_photo

@@ -6,10 +6,9 @@ import scipy.linalg
 import torch
 from skimage import color, data, metrics
 
-from colorgan.color import rgb_to_lab
+from colorgan.color import ciede2000, rgb_to_lab
 from colorgan.evaluation.metrics import (
     accuracy,
-    ciede2000,
     colorfulness,
     constant_baseline,
     frechet_distance,

@@ -6,8 +6,7 @@ import skimage.data
 import torch
 
 from colorgan import Colorizer, Generator, Hint, HintError, Photo, read_photo
-from colorgan.color import rgb_to_lab
-from colorgan.evaluation.metrics import ciede2000
+from colorgan.color import ciede2000, rgb_to_lab
 from colorgan.inference.suggestions import APART, COUNT, ColorDistribution, color_distribution, suggest
 from colorgan.models import with_hint_channels
 

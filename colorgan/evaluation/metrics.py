@@ -1,13 +1,12 @@
 """Metrics of 8-bit outputs: most functions take uint8 images (N, 3, H, W) and return one value per image, (N,)."""
 
-import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorgan.color import lab_to_rgb, rgb_to_lab, to_uint8
+from colorgan.color import ciede2000, lab_to_rgb, rgb_to_lab, to_uint8
 
 # name -> (decimals shown, definition)
 METRICS = {
@@ -81,43 +80,6 @@ def ssim(output: Tensor, truth: Tensor) -> Tensor:
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     return (luminance * structure).reshape(len(x), -1).mean(1)
-
-
-def ciede2000(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """Return the colour difference (N, ...) of each pixel of two Lab tensors (N, 3, ...).
-
-    Formula: Sharma, Wu and Dalal 2005, with kL = kC = kH = 1.
-    """
-    (lightness1, a1, b1), (lightness2, a2, b2) = lab1.unbind(1), lab2.unbind(1)
-    chroma_mean = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2
-    stretch = 1.5 - 0.5 * (chroma_mean**7 / (chroma_mean**7 + 25.0**7)).sqrt()
-    a1, a2 = stretch * a1, stretch * a2
-    chroma1, chroma2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    hue1, hue2 = torch.atan2(b1, a1), torch.atan2(b2, a2)
-    coloured = chroma1 * chroma2 > 0
-
-    turn = hue2 - hue1
-    turn = turn - 2 * math.pi * torch.round(turn / (2 * math.pi))  # the smaller of the two angles between the hues
-    hue_difference = 2 * (chroma1 * chroma2).sqrt() * torch.sin(turn * coloured / 2)
-    hue_mean = torch.where(coloured, hue1 + turn / 2, hue1 + hue2)
-    lightness_mean, chroma_mean = (lightness1 + lightness2) / 2, (chroma1 + chroma2) / 2
-
-    degree = math.pi / 180
-    t = (
-        1
-        - 0.17 * torch.cos(hue_mean - 30 * degree)
-        + 0.24 * torch.cos(2 * hue_mean)
-        + 0.32 * torch.cos(3 * hue_mean + 6 * degree)
-        - 0.20 * torch.cos(4 * hue_mean - 63 * degree)
-    )
-    off_grey = (lightness_mean - 50).square()
-    scaled_lightness = (lightness2 - lightness1) / (1 + 0.015 * off_grey / (20 + off_grey).sqrt())
-    scaled_chroma = (chroma2 - chroma1) / (1 + 0.045 * chroma_mean)
-    scaled_hue = hue_difference / (1 + 0.015 * chroma_mean * t)
-    blueness = torch.exp(-(((hue_mean / degree) % 360 - 275) / 25).square())
-    rotation = -2 * (chroma_mean**7 / (chroma_mean**7 + 25.0**7)).sqrt() * torch.sin(60 * degree * blueness)
-    squared = scaled_lightness**2 + scaled_chroma**2 + scaled_hue**2 + rotation * scaled_chroma * scaled_hue
-    return squared.clamp(min=0).sqrt()
 
 
 def ab_error(lab1: Tensor, lab2: Tensor) -> Tensor:

@@ -13,13 +13,12 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from colorgan.color import lightness_and_chroma, rgb_to_lab
+from colorgan.color import ciede2000, lightness_and_chroma, rgb_to_lab
 from colorgan.data import image_name
 from colorgan.evaluation.contact_sheet import Largest, thumbnail
 from colorgan.evaluation.metrics import (
     Columns,
     ab_error,
-    ciede2000,
     colorfulness,
     frechet_distance,
     grey_baseline,

@@ -1,22 +1,17 @@
 """Suggest colours for a place of a photograph: those that the network finds plausible there."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from colorgan.color import CHROMA_SCALE, lab_to_rgb, rgb_to_lab, to_uint8
-from colorgan.evaluation.metrics import ciede2000
-from colorgan.inference.hints import Hint, hint_map
+from colorgan.color import CHROMA_SCALE, ciede2000, lab_to_rgb, rgb_to_lab, to_uint8
+from colorgan.inference.hints import Hint
 from colorgan.inference.inputs import network_inputs
+from colorgan.inference.predictor import Predictor, hints_for
 from colorgan.parallel import on_one_core
 from colorgan.photo.read import Photo
-
-if TYPE_CHECKING:
-    from colorgan.inference.colorizer import Colorizer
 
 COUNT = 6
 APART = 8.0  # least CIEDE2000 between two suggestions
@@ -56,21 +51,20 @@ class ColorDistribution:
 
 @torch.inference_mode()
 def color_distribution(
-    colorizer: "Colorizer", photo: Photo, render_size: int | None = None, hints: Sequence[Hint] = ()
+    predictor: Predictor, photo: Photo, render_size: int | None = None, hints: Sequence[Hint] = ()
 ) -> ColorDistribution:
     """Let the network see a photograph once, and return what colours it finds plausible there, on the CPU.
 
     `hints` are colours that are known at other places; they count if the network takes hints.
     """
-    network = colorizer.generator
+    network = predictor.generator
     if not network.is_for_photographs:
-        return ColorDistribution(colorizer.predict(photo, render_size=render_size).cpu())
+        return ColorDistribution(predictor.network_chroma(photo, render_size=render_size).cpu())
     (lightness,) = on_one_core(network_inputs, photo, network, render_size)
-    known = None
-    if hints and network.takes_hints:
-        height, width = (math.ceil(side / network.stride) for side in lightness.shape[-2:])
-        known = hint_map(hints, height, width)[None].to(colorizer.device)
-    chroma, logits = on_one_core(network, lightness[None].to(colorizer.device), known, True)
+    known = hints_for(network, lightness, hints)
+    if known is not None:
+        known = known[None].to(predictor.device)
+    chroma, logits = on_one_core(network, lightness[None].to(predictor.device), known, True)
     unweighted = logits[0].float() - network.network.weights.log()[:, None, None]  # see `colorgan.bins.bins_loss`
     return ColorDistribution(chroma[0].cpu(), unweighted.softmax(0).cpu(), network.network.centres.cpu())
 
