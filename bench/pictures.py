@@ -1,11 +1,13 @@
 """How are the pictures of README made?
 
     python bench/pictures.py before-after [--models photo unet cgan nogan] [--photos FILE ...]   # docs/before-after.jpg
+    python bench/pictures.py failures [--model photo]   # docs/failures.jpg
     python bench/pictures.py demo [--model Photo] [--example astronaut]   # docs/demo.png
     python bench/pictures.py hints [--model photo]   # docs/hints.jpg
     python bench/pictures.py hints --photographs FOLDER [--split NAME]   # and docs/hint-curve.png, with its table
 
-`before-after` colours scikit-image's photographs, made grey. `demo` takes a screenshot of the page in Chromium, which
+`before-after` colours scikit-image's photographs, made grey; `failures` those of its pictures in which most is wrong,
+beside the true colours. `demo` takes a screenshot of the page in Chromium, which
 must be installed. `hints` colours one photograph with no, two and five hints, which are true colours of it, and draws
 how much hints improve photographs, beside the numbers of Zhang et al. 2017 (table 1, on ImageNet).
 """
@@ -28,6 +30,7 @@ from colorgan.evaluation.photo_set import open_photographs
 DOCS = Path(__file__).parent.parent / "docs"
 DATA = Path(skimage.__file__).parent / "data"
 PHOTOS = [DATA / name for name in ("coffee.png", "rocket.jpg", "chelsea.png", "astronaut.png")]
+FAILURES = [DATA / name for name in ("coffee.png", "astronaut.png", "motorcycle_left.png", "hubble_deep_field.jpg")]
 SIZE = 360, 240  # pixels of each photograph in the picture
 HINTED = DATA / "coffee.png"
 PLACES = ((0.20, 0.62), (0.90, 0.45), (0.50, 0.36), (0.52, 0.93), (0.12, 0.25))  # saucer, table, coffee, saucer, table
@@ -40,6 +43,8 @@ def main() -> None:
     before_after = commands.add_parser("before-after")
     before_after.add_argument("--models", nargs="+", default=["photo", "unet", "cgan", "nogan"])
     before_after.add_argument("--photos", nargs="+", type=Path, default=PHOTOS)
+    failures = commands.add_parser("failures")
+    failures.add_argument("--model", default="photo")
     screenshot = commands.add_parser("demo")
     screenshot.add_argument("--model", default="Photo", help="the network's name on the page")
     screenshot.add_argument("--example", default="astronaut", help="one of the page's photographs")
@@ -51,6 +56,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.picture == "demo":
         save_screenshot(options.model, options.example)
+    elif options.picture == "failures":
+        save_failures(options.model)
     elif options.picture == "hints":
         save_hints(options.model)
         if options.photographs:
@@ -70,6 +77,16 @@ def save_before_after(models: list[str], photos: list[Path]) -> None:
         coloured = [colorizer.colorize(grey) for grey in greys]
         columns[model if len(models) > 1 else "after"] = stack(coloured)
     grid(columns, cell=SIZE[1]).save(DOCS / "before-after.jpg", quality=88)
+
+
+def save_failures(model: str) -> None:
+    truths, colorizer = [Image.open(path).convert("RGB") for path in FAILURES], Colorizer.from_pretrained(model)
+    columns = {
+        "grey": stack([truth.convert("L") for truth in truths]),
+        model: stack([colorizer.colorize(truth) for truth in truths]),
+        "true colours": stack(truths),
+    }
+    grid(columns, cell=SIZE[1]).save(DOCS / "failures.jpg", quality=88)
 
 
 def stack(pictures: list[Image.Image]) -> torch.Tensor:

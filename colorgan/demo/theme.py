@@ -62,6 +62,7 @@ input:is([type=range], [type=radio]):focus-visible { outline: 2px solid var(--pr
 @media (max-width: 700px) {  /* on a phone: photograph, result, examples */
   #head h1 { font-size: 1.9rem; }
   #head p { font-size: 1rem; }
+  .tab-container button { padding: 0 8px; }  /* five tabs fit into 390 pixels */
   #inputs { display: contents; }
   #inputs > * { order: 2; width: 100%; }
   #inputs > #photo { order: 0; }
