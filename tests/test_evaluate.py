@@ -293,7 +293,7 @@ def test_the_card_of_the_evaluator_has_its_accuracy():
     """The card has it on a JPEG copy of the test images, docs/results.md on the exact ones."""
     _, rows = table_of(RESULTS.read_text(encoding="utf-8"), "uoft-cs/cifar10 test")
     card = (BUNDLED / "evaluator" / "README.md").read_text(encoding="utf-8")
-    assert float(first_group(r"test_top1 ([\d.]+)", card)) == pytest.approx(rows["truth"]["top1"], abs=2)
+    assert float(first_group(r"test_top1 ([\d.]+)", card)) == pytest.approx(rows["truth"]["top1"], abs=0.1)
     assert rows["truth"]["top1"] >= 88
 
 
