@@ -290,7 +290,7 @@ def test_the_metrics_of_the_first_images_come_out_again(tmp_path: Path):
 
 
 def test_the_card_of_the_evaluator_has_its_accuracy():
-    """The card has it on a JPEG copy of the test images, docs/results.md on the exact ones."""
+    """The card has it from the training, docs/results.md from the evaluation; both are of all coloured test images."""
     _, rows = table_of(RESULTS.read_text(encoding="utf-8"), "uoft-cs/cifar10 test")
     card = (BUNDLED / "evaluator" / "README.md").read_text(encoding="utf-8")
     assert float(first_group(r"test_top1 ([\d.]+)", card)) == pytest.approx(rows["truth"]["top1"], abs=0.1)
