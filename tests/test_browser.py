@@ -314,7 +314,7 @@ def test_a_film_is_stopped_coloured_and_played(page: Page, tmp_path: Path) -> No
     page.locator("#film input[type=file]").set_input_files(tmp_path / "long.mp4")
     tab, progress = page.locator("#film-tab"), page.locator("#film-progress")
     start, stop = (tab.get_by_role("button", name=name, exact=True) for name in ("Colourize", "Stop"))
-    expect(tab.get_by_text("long.mp4")).to_be_visible()
+    expect(tab.get_by_role("cell", name="long.mp4")).to_be_visible()
     expect(stop).to_have_count(0)
     for _ in range(2):  # after Stop, a click starts it again
         start.click()
@@ -327,7 +327,7 @@ def test_a_film_is_stopped_coloured_and_played(page: Page, tmp_path: Path) -> No
     expect(tab.get_by_text("Download")).to_have_count(0)
 
     drop(page, "drop", "dataTransfer", tmp_path / "short.mp4")
-    expect(tab.get_by_text("short.mp4")).to_be_visible()
+    expect(tab.get_by_role("cell", name="short.mp4")).to_be_visible()
     expect(progress).to_contain_text("Add a film.")
     start.click()
     expect(progress).to_contain_text("The film is coloured.")
@@ -367,7 +367,7 @@ def test_a_film_that_cannot_be_read_or_is_too_large_gets_a_message(page: Page, t
     page.locator("#film input[type=file]").set_input_files(tmp_path / "large.mp4")
     expect(page.get_by_test_id("toast-body")).to_contain_text("66")
     page.locator("#film input[type=file]").set_input_files(tmp_path / "letter.mp4")
-    expect(page.locator("#film-tab").get_by_text("letter.mp4")).to_be_visible()
+    expect(page.locator("#film-tab").get_by_role("cell", name="letter.mp4")).to_be_visible()
     page.get_by_role("button", name="Colourize", exact=True).click()
     expect(page.locator("#film-progress")).to_contain_text("letter.mp4 is no film that can be read")
     expect(page.get_by_role("button", name="Colourize", exact=True)).to_be_visible()

@@ -233,7 +233,7 @@ def test_subtitles_and_chapters_are_kept_where_the_container_can(tmp_path: Path,
             (comment,) = (text for name, text in container.metadata.items() if name.lower() == "comment")
             assert comment.startswith("From an old reel")
             assert ("colorgan" in comment) == (path is result)
-    made = f"Colours computed by colorgan {__version__} (checkpoint0)."
+    made = f"Colours computed by colorgan {__version__} ({Path(str(colorizer.name)).name})."
     with av.open(str(result)) as container:
         assert container.metadata["comment"] == f"From an old reel\n{made}"
     again, _ = colorized(colorizer, result)  # of a result, the sentence is not repeated
