@@ -73,7 +73,7 @@ class UNetConfig(TrainingConfig):
     loss: Literal["mse", "l1", "huber"] = option("mse", "loss function of the chroma")
     lambda_chroma: float = option(10.0, "weight of the regression of --architecture photo; the classification has 1")
     hint_share: float = option(
-        0.0, "share of the training images that show hints to a network of --architecture photo, to 1", below=1.001
+        0.0, "share of the training images that show hints to a network of --architecture photo", below=1
     )
     uniform_share: float = option(
         0.9, "share of a uniform distribution in the colour frequencies that set the weights of colours; 1: all equal"

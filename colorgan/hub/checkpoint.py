@@ -105,9 +105,10 @@ class Checkpoint(
         return model.eval()
 
     def push_to_hub(self, repo_id: str, *, config: object = None, model_card_kwargs: object = None, **options) -> str:
-        """Publish these weights on the Hub, and return the page's address; `colorgan.hub.publish.push` has the options.
+        """Publish these weights on the Hub, and return the page's address.
 
-        `config` and `model_card_kwargs` are arguments of the base class, and are not used. Raises `CheckpointError`.
+        The options are those of `colorgan.hub.upload.publish`. `config` and `model_card_kwargs` are arguments
+        of the base class, and are not used. Raises `CheckpointError`.
         """
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / type(self).__name__

@@ -1,6 +1,7 @@
 """Publish checkpoint folders on the Hub, after loading them as a user would."""
 
 from pathlib import Path
+from typing import Any
 
 from colorgan.hub.checkpoint import Checkpoint, bundled_names, locate, read_config
 from colorgan.hub.client import CheckpointError
@@ -10,29 +11,12 @@ from colorgan.models import Classifier, Discriminator, Generator
 CLASSES = {each.__name__: each for each in (Generator, Discriminator, Classifier)}  # by `_class_name` of config.json
 
 
-def push(
-    source: str | Path | Checkpoint,
-    repo_id: str,
-    *,
-    private: bool = False,
-    token: str | bool | None = None,
-    revision: str | None = None,
-    commit_message: str | None = None,
-    overwrite_card: bool = False,
-) -> str:
+def push(source: str | Path | Checkpoint, repo_id: str, **options: Any) -> str:
     """Publish a checkpoint folder (or a model) on the Hub in one commit, and return the page's address.
 
     The checkpoint must load without an error. The files published are config.json, model.safetensors, README.md and
-    sample.png. A card that was edited on the Hub is kept unless `overwrite_card`. Files that the Hub has already are
-    not committed again. Raises `CheckpointError`.
+    sample.png. The options are those of `colorgan.hub.upload.publish`. Raises `CheckpointError`.
     """
-    options = {
-        "private": private,
-        "token": token,
-        "revision": revision,
-        "commit_message": commit_message,
-        "overwrite_card": overwrite_card,
-    }
     if isinstance(source, Checkpoint):
         return source.push_to_hub(repo_id, **options)
     if str(source) not in bundled_names() and not Path(source).is_dir():

@@ -70,8 +70,8 @@ def publish(
 ) -> str:
     """Publish the files of a checkpoint on the Hub in one commit, and return the page's address.
 
-    A card that was edited on the Hub is kept unless `overwrite_card`. Files that the Hub has already are not committed
-    again. Raises `CheckpointError`.
+    `private`, `token` and `revision` are those of `create_repo`. A card that was edited on the Hub is kept unless
+    `overwrite_card`. Files that the Hub has already are not committed again. Raises `CheckpointError`.
     """
     repo_id = create_repo(repo_id, private=private, token=token, revision=revision)
     files = dict(files)

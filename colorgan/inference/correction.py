@@ -22,7 +22,7 @@ from colorgan.photo.read import Photo
 
 # The covariance of the network's errors at two places: EVERYWHERE, and for each of KERNELS its weight *
 # exp(-distance^2 / (2 near^2)) * exp(-difference of L^2 / (2 alike^2)); a hint has a noise of variance NOISE. These
-# values were chosen with the network `photo` on 100 of its validation photographs.
+# values were chosen with the network `photo` on 100 of its validation photographs (`bench/hints.py` measures them).
 EVERYWHERE = 0.15
 KERNELS = (0.2, math.inf, 20.0), (0.3, 0.5, 25.0), (0.35, 0.15, 25.0)  # weight, near (shorter sides), alike (L units)
 NOISE = 0.1

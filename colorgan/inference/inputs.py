@@ -46,7 +46,7 @@ def fitted_input(photo: Photo, render_size: int, multiple: int) -> Tensor:
 
     The longer side is the nearest multiple as well, so that nothing is padded and every cell of the network's output is
     the same part of the photograph. At 64 pixels, this stretches photographs by a quarter at most, which is less than
-    in training. Smaller photographs are enlarged, which gives better colours.
+    in training. Smaller photographs are enlarged, because the network has seen nothing smaller than 64 pixels.
     """
     width, height = photo.size
     longer = min(MAX_ASPECT * render_size, render_size * max(width, height) / min(width, height))

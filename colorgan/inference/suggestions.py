@@ -70,13 +70,11 @@ def color_distribution(
 
 
 @torch.inference_mode()
-def suggest(
-    distribution: ColorDistribution, photo: Photo, x: float, y: float, count: int = COUNT, apart: float = APART
-) -> list[str]:
+def suggest(distribution: ColorDistribution, photo: Photo, x: float, y: float, count: int = COUNT) -> list[str]:
     """At most `count` colours such as `#7a2e2e` for a place of a photograph, at its lightness, the best guess first.
 
     They are chosen one after another so that the expected difference (CIEDE2000) between the colour of the place and
-    the nearest of them is least, and they differ by at least `apart`: where a place is so dark or so bright that few
+    the nearest of them is least, and they differ by at least `APART`: where a place is so dark or so bright that few
     colours do, there are fewer. `x` and `y` are fractions of the width and height, from the left and from the top.
     Raises `HintError` for other values.
     """
@@ -92,5 +90,5 @@ def suggest(
         expected = difference.minimum(nearest) @ probability
         chosen.append(int(expected.masked_fill(~allowed, torch.inf).argmin()))
         nearest = nearest.minimum(difference[chosen[-1]])
-        allowed &= difference[chosen[-1]] >= apart
+        allowed &= difference[chosen[-1]] >= APART
     return ["#{:02x}{:02x}{:02x}".format(*pixels[0, :, 0, i].tolist()) for i in chosen]
