@@ -11,6 +11,7 @@ from PIL import Image
 
 from colorgan import Colorizer, Hint, HintError, Photo, PhotoError, Tone, read_hints, read_photo, render
 from colorgan.color import ciede2000, rgb_to_lab
+from colorgan.inference.correction import correct_chroma
 from colorgan.inference.hints import MAX_HINTS, as_hints, hint_map, parse_hint
 from colorgan.inference.tone import apply_tone
 from colorgan.models import Generator
@@ -85,6 +86,22 @@ def test_hints_on_the_grid_cover_their_cell_and_their_radius() -> None:
     assert (seen[:2, 2, 7] * 110).tolist() == pytest.approx(Hint(0, 0, "red").ab)
     assert (seen[:2, 1, 1] * 110).tolist() == pytest.approx(Hint(0, 0, "blue").ab)
     assert seen[:2, 2, 2].abs().max() < 0.01  # the last one counts
+
+
+def test_a_strong_colour_does_not_tint_the_whole_picture() -> None:
+    photo = Photo(np.full((64, 256), 50, np.float32))
+    photo.lightness[:, 128:] = 85
+    changes = []
+    for color in ("hsl(0, 15%, 50%)", "hsl(0, 90%, 50%)"):
+        hint = Hint(0.1, 0.5, color)
+        chroma = 110 * correct_chroma(torch.zeros(2, 16, 64), photo, [hint])
+        changes.append((chroma.norm(dim=0)[8, 6], chroma.norm(dim=0)[8, 60], torch.tensor(hint.ab).norm()))
+    (near, far, asked), (strong_near, strong_far, strong_asked) = changes
+    assert strong_asked > 5 * asked
+    assert 0.1 < far / asked < 0.3  # a weak colour may be that of the light
+    assert strong_far < 4  # Lab units
+    assert strong_near > 0.6 * strong_asked
+    assert near > 0.6 * asked
 
 
 def test_a_hint_reaches_similar_parts_and_has_no_halo_across_an_edge(colorizer: Colorizer) -> None:

@@ -11,6 +11,7 @@ Hints with a region take part in the second step only, inside their region, wher
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,11 +22,13 @@ from colorgan.inference.upsample import GuidedChroma, shrink
 from colorgan.photo.read import Photo
 
 # The covariance of the network's errors at two places: EVERYWHERE, and for each of KERNELS its weight *
-# exp(-distance^2 / (2 near^2)) * exp(-difference of L^2 / (2 alike^2)); a hint has a noise of variance NOISE. These
+# exp(-distance^2 / (2 near^2)) * exp(-difference of L^2 / (2 alike^2)); a hint has a noise of variance NOISE. An error
+# of more than TONE is hardly that of the whole picture: what is beyond it is spread with the last kernel only. These
 # values were chosen with the network `photo` on 100 of its validation photographs (`bench/hints.py` measures them).
 EVERYWHERE = 0.15
 KERNELS = (0.2, math.inf, 20.0), (0.3, 0.5, 25.0), (0.35, 0.15, 25.0)  # weight, near (shorter sides), alike (L units)
 NOISE = 0.1
+TONE = 20.0  # Lab units
 REGION = 0.3, 0.2, 15.0  # inside a region, there is one kernel: everywhere, near and alike
 EDGE = 7.5  # L units, of the second step: smaller, so that no colour crosses an edge of lightness
 REACH = 3.5  # standard deviations, beyond which the second step adds nothing
@@ -49,8 +52,12 @@ def correct_chroma(chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tenso
     cells = torch.tensor([row * w + column for row, column in (hint.pixel(h, w) for hint in hints)], device="cpu")
     missing = wanted - chroma.flatten(1).T.cpu().float()[cells]
     noise = NOISE * torch.eye(len(hints), dtype=torch.float32, device="cpu")
-    strength = torch.linalg.solve(_covariance(places, seen, places, seen) + noise, missing)
-    correction = _covariance(centres, grid.cpu(), places, seen) @ strength
+    tone = missing * (TONE / CHROMA_SCALE / missing.norm(dim=1, keepdim=True).clamp(min=1e-6)).clamp(max=1)
+    correction = torch.zeros(h * w, 2, device="cpu")
+    for errors, everywhere, kernels in ((tone, EVERYWHERE, KERNELS), (missing - tone, 0.0, KERNELS[-1:])):
+        covariance = partial(_covariance, everywhere, kernels, others=places, others_lightness=seen)
+        strength = torch.linalg.solve(covariance(places, seen) + noise, errors)
+        correction += covariance(centres, grid.cpu()) @ strength
     return (chroma + correction.T.reshape(2, h, w).to(chroma)).clamp(-1, 1)
 
 
@@ -158,12 +165,19 @@ class _Correction:
         return kernel if mask is None else kernel * mask[top : top + len(lightness), columns]
 
 
-def _covariance(places: Tensor, lightness: Tensor, others: Tensor, others_lightness: Tensor) -> Tensor:
+def _covariance(
+    everywhere: float,
+    kernels: Sequence[tuple[float, float, float]],
+    places: Tensor,
+    lightness: Tensor,
+    others: Tensor,
+    others_lightness: Tensor,
+) -> Tensor:
     """The covariance (n, m) of the errors at places (n, 2) and (m, 2), in shorter sides, with L (n,) and (m,)."""
     distance = torch.cdist(places, others).square_()
     difference = (lightness[:, None] - others_lightness).square_()
-    covariance = torch.full_like(distance, EVERYWHERE)
-    for weight, near, alike in KERNELS:
+    covariance = torch.full_like(distance, everywhere)
+    for weight, near, alike in kernels:
         covariance += weight * torch.exp(-0.5 * (distance / near**2 + difference / alike**2))
     return covariance
 
