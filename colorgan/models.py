@@ -37,7 +37,8 @@ class Generator(Checkpoint):
     at that temperature (`colorgan.bins.annealed_mean`).
 
     With `hints`, which only the `photo` network can have, it also sees colours that are known: `forward` takes them as
-    (N, 3, H / 4, W / 4), a and b as in chroma and a mask that is 1 in the cells with a hint, all 0 in the others.
+    (N, 3, H / 4, W / 4), a and b as in chroma and a mask that is 1 in the cells with a hint, all 0 in the others. Its
+    `depth` is the number of times that its layers are repeated (`colorgan.unets.PhotoUNet`).
 
     `render_size` is the shorter side, in pixels, at which the network sees a photograph unless its user chooses another
     one: a multiple of the network's (default: 48, or 64 for `photo`). Raises ValueError if the arguments do not fit
@@ -52,6 +53,7 @@ class Generator(Checkpoint):
         temperature: float | None = None,
         render_size: int | None = None,
         hints: bool | None = None,
+        depth: int | None = None,
     ):
         super().__init__()
         networks = {"residual": ResidualUNet, "pix2pix": Pix2PixUNet, "classic": ClassicUNet}
@@ -66,7 +68,11 @@ class Generator(Checkpoint):
             )
         if hints and bins is None:
             raise ValueError(f"Only the architecture photo takes hints, not {architecture}.")
-        self.network = networks[architecture](width) if bins is None else PhotoUNet(width, bins, bool(hints))
+        if depth is not None and (bins is None or depth < 1):
+            raise ValueError(f"A depth is at least 1, and only the architecture photo has one; got {depth}.")
+        self.network = (
+            networks[architecture](width) if bins is None else PhotoUNet(width, bins, bool(hints), depth or 1)
+        )
         self.temperature = temperature
         self.render_size = self.network.render_size if render_size is None else render_size
         self.check_render_size(self.render_size)
@@ -136,12 +142,18 @@ def new_generator(checkpoint: str | None, architecture: str, width: int) -> Gene
     return generator
 
 
-def with_hint_channels(generator: Generator) -> Generator:
-    """Return a `photo` generator that takes hints: `generator` itself, or one that predicts the same without them."""
-    if generator.takes_hints:
-        return generator
+def extend_generator(generator: Generator, hints: bool = False, depth: int = 1) -> Generator:
+    """Return a `photo` generator that takes hints or is deeper, and predicts the same without hints.
+
+    What it has already it keeps: a generator that takes hints and is deep enough is returned itself.
+    """
     config: Any = generator._hub_mixin_config
-    result = Generator(**config | {"hints": True})
+    assert isinstance(generator.network, PhotoUNet)
+    before = generator.takes_hints, generator.network.depth
+    after = hints or generator.takes_hints, max(depth, generator.network.depth)
+    if after == before:
+        return generator
+    result = Generator(**config | {"hints": after[0], "depth": after[1]})
     result.load_state_dict(result.state_dict() | generator.state_dict())
     return result
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from colorgan.bins import annealed_mean
-from colorgan.models import Classifier, Discriminator, Generator, new_photo_generator, with_hint_channels
+from colorgan.models import Classifier, Discriminator, Generator, extend_generator, new_photo_generator
 from colorgan.unets import PhotoUNet
 
 
@@ -47,14 +47,25 @@ def test_padding_leaves_the_cells_of_the_photo_network_in_place():
     assert torch.equal(generator(lightness), generator(padded)[..., 2:-2, 2:-2])
 
 
+def test_a_deeper_network_begins_as_what_it_was():
+    before, lightness = photo_generator(bins=20)[0], torch.rand(1, 1, 48, 48) * 2 - 1
+    deeper = extend_generator(before, depth=2).eval()
+    assert sum(p.numel() for p in deeper.parameters()) > 1.5 * sum(p.numel() for p in before.parameters())
+    assert torch.equal(deeper(lightness), before(lightness))
+    assert extend_generator(deeper, depth=2) is deeper
+    assert extend_generator(deeper, hints=True).network.depth == 2
+    with pytest.raises(ValueError, match=r"^A depth is at least 1, and only the architecture photo has one; got 2\.$"):
+        Generator("residual", depth=2)
+
+
 def test_hint_channels_begin_as_nothing_and_stay_in_place(tmp_path: Path):
     torch.manual_seed(0)
     photo_generator(bins=20)[0].save_pretrained(tmp_path / "before")  # in half precision
     before = Generator.from_pretrained(tmp_path / "before")
-    generator = with_hint_channels(before).eval()
+    generator = extend_generator(before, hints=True).eval()
     assert generator.takes_hints
     assert not before.takes_hints
-    assert with_hint_channels(generator) is generator
+    assert extend_generator(generator, hints=True) is generator
     lightness, hints = torch.rand(1, 1, 48, 48) * 2 - 1, torch.zeros(1, 3, 12, 12)
     hints[0, :, 3, 9] = torch.tensor([0.5, -0.2, 1])
     assert torch.equal(generator(lightness, hints), before(lightness))

@@ -724,6 +724,7 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     assert "--num_train_epochs must be at least 1" in refusal("unet", *here, "--num_train_epochs", 0)
     assert "does not exist" in refusal("cgan", "--dataset_name", "./nowhere", "--output_dir", tmp_path / "run")
     assert "There is no checkpoint" in refusal("cgan", *here, "--generator", "nowhere")
+    assert "Only networks of --architecture photo have a depth" in refusal("unet", *here, "--depth", 2)
     assert "Only networks of --architecture photo take hints" in refusal("unet", *here, "--hint_share", 0.5)
     assert "does not have the --architecture photo" in refusal(
         "unet", *here, "--generator", "unet", "--architecture", "photo"

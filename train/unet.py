@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from colorgan.augmentation import augment, simulate_hints
 from colorgan.evaluation.evaluate import evaluate_generator, evaluate_heads
 from colorgan.losses import RECONSTRUCTION, heads_loss
-from colorgan.models import Generator, new_generator, new_photo_generator, with_hint_channels
+from colorgan.models import Generator, extend_generator, new_generator, new_photo_generator
 from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.launch import run_script
@@ -66,6 +66,11 @@ class UNetConfig(TrainingConfig):
         "residual", "architecture of the generator"
     )
     width: int = option(48, "channels of the first stage of the generator")
+    depth: int = option(
+        1,
+        "number of times that the layers of --architecture photo are repeated; new layers begin as the identity",
+        least=1,
+    )
     generator: str | None = option(None, "checkpoint to start from; default: random weights")
     teachers: str | None = option(
         None, "checkpoints, separated by commas: the target is the mean of the truth and of their mean prediction"
@@ -84,6 +89,8 @@ def main(config: UNetConfig) -> None:
     photo = config.architecture == "photo"
     if config.hint_share and not photo:
         raise TrainingError("Only networks of --architecture photo take hints: omit --hint_share.")
+    if config.depth > 1 and not photo:
+        raise TrainingError("Only networks of --architecture photo have a depth: omit --depth.")
     run = Run(config, evaluate=evaluate_heads if photo else evaluate_generator)
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
@@ -94,8 +101,8 @@ def main(config: UNetConfig) -> None:
         generator = new_photo_generator(batches.images.images, config.width, config.uniform_share)
     else:
         generator = new_generator(config.generator, config.architecture, config.width)
-    if config.hint_share:
-        generator = with_hint_channels(generator)
+    if photo:
+        generator = extend_generator(generator, bool(config.hint_share), config.depth)
     average = run.average(generator)
     optimizer = new_optimizer(config, generator, config.learning_rate)
     generator, optimizer = run.prepare(generator, optimizer)

@@ -32,8 +32,6 @@ def coloured_frames(
     About 64 frames are in memory at once.
     """
     colours = Colours(film.matrix, film.is_full_range, look.saturation)
-    steadier = Steadier()
-    waiting: deque[Frame] = deque()  # in the filter
     finishing: deque[Future[Frame]] = deque()
 
     @torch.inference_mode()
@@ -42,20 +40,31 @@ def coloured_frames(
         return frame
 
     threads = torch.get_num_threads()
-    with one_core_threads(threads) as pool:
-
-        def submit(finished: list[Tensor]) -> None:
-            finishing.extend(pool.submit(finish, waiting.popleft(), chroma) for chroma in finished)
-
-        for batch, lightness, chroma in predicted_frames(colorizer, film, colours, look, start, end):
-            waiting.extend(batch)
-            for frame, seen, each in zip(batch, lightness, chroma, strict=True):
-                submit(on_one_core(push, steadier, seen, each, frame.is_damaged))
+    with one_core_threads(1, max(1, threads // 2)) as predictor, one_core_threads(threads) as finishers:
+        frames = _steady_frames(predicted_frames(colorizer, film, colours, look, start, end))
+        following = predictor.submit(next, frames, None)
+        while (steady := following.result()) is not None:
+            following = predictor.submit(next, frames, None)
+            finishing.extend(finishers.submit(finish, frame, chroma) for frame, chroma in steady)
             while len(finishing) > BLOCK:
                 yield finishing.popleft().result()
-        submit(on_one_core(steadier.finish))
         while finishing:
             yield finishing.popleft().result()
+
+
+def _steady_frames(
+    predictions: Iterator[tuple[list[Frame], list[Tensor], list[Tensor]]],
+) -> Iterator[list[tuple[Frame, Tensor]]]:
+    """Yield some frames at a time, each with its chroma after the filter in time."""
+    steadier = Steadier()
+    waiting: deque[Frame] = deque()
+    for batch, lightness, chroma in predictions:
+        waiting.extend(batch)
+        finished: list[Tensor] = []
+        for frame, seen, each in zip(batch, lightness, chroma, strict=True):
+            finished += on_one_core(push, steadier, seen, each, frame.is_damaged)
+        yield [(waiting.popleft(), steady) for steady in finished]
+    yield [(waiting.popleft(), steady) for steady in on_one_core(steadier.finish)]
 
 
 def predicted_frames(

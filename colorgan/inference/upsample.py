@@ -11,6 +11,7 @@ grid's own size needs no enlarging.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -148,7 +149,15 @@ def _joint_bilateral(chroma: Tensor, guide: Tensor, factor: int) -> Tensor:
 def _back_project(placed: Tensor, chroma: Tensor) -> Tensor:
     """Add what the mean of each cell lacks of the network's chroma, interpolated."""
     missing = chroma - shrink(placed, _size(chroma))
-    return placed + F.interpolate(missing, placed.shape[-2:], mode="bicubic")
+    (h, w), (height, width) = _size(chroma), _size(placed)
+    rows, columns = _bicubic(h, height).to(missing), _bicubic(w, width).to(missing)
+    return placed + rows @ missing @ columns.T  # several times as fast as `F.interpolate`
+
+
+@lru_cache(maxsize=32)
+def _bicubic(before: int, after: int) -> Tensor:
+    """The matrix (after, before) of bicubic interpolation along one axis."""
+    return F.interpolate(torch.eye(before, device="cpu")[None, None], (after, before), mode="bicubic")[0, 0]
 
 
 def _diffusion_weights(guide: Tensor) -> list[Tensor]:
