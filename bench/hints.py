@@ -20,7 +20,8 @@ from colorgan.color import ciede2000, rgb_to_lab
 from colorgan.data import load_images
 from colorgan.evaluation.metrics import ab_error, psnr_from, squared_error
 from colorgan.evaluation.photo_set import Photographs, open_photographs
-from colorgan.inference.suggestions import color_distribution, suggest
+from colorgan.inference.distribution import color_distribution
+from colorgan.inference.suggestions import suggest
 from colorgan.pictures import decode, to_rgb
 
 COUNTS = (0, 1, 2, 5, 10, 20, 50)

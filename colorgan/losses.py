@@ -1,6 +1,6 @@
 """The losses of generators and discriminators. All are means over the batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ RECONSTRUCTION = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": huber}
 def heads_loss(
     reconstruction: Callable[[Tensor, Tensor], Tensor],
     network: PhotoUNet,
-    heads: tuple[Tensor, Tensor],
+    heads: Sequence[Tensor],
     chroma: Tensor,
     lambda_chroma: float,
 ) -> dict[str, Tensor]:

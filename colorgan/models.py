@@ -107,8 +107,8 @@ class Generator(Checkpoint):
 
     def forward(
         self, lightness: Tensor, hints: Tensor | None = None, heads: bool = False
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        """Return chroma. With `heads`, the `photo` network returns its regressed chroma and the logits of its bins."""
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """Return chroma. With `heads`, the `photo` network returns all that its `PhotoUNet` does, cropped."""
         height, width = lightness.shape[-2:]
         multiple, stride = self.multiple, self.stride
         below, right = -height % multiple, -width % multiple
@@ -122,9 +122,10 @@ class Generator(Checkpoint):
         if hints is not None:  # the padding has none
             after = padded.shape[-1] // stride - columns.stop, padded.shape[-2] // stride - rows.stop
             hints = F.pad(hints, (columns.start, after[0], rows.start, after[1]))
-        chroma, logits = (output[..., rows, columns] for output in self.network(padded, hints))
+        chroma, logits, deepest = self.network(padded, hints)
+        chroma, logits = (output[..., rows, columns] for output in (chroma, logits))
         if heads:
-            return chroma, logits
+            return chroma, logits, deepest
         return chroma if self.temperature is None else annealed_mean(logits, self.network.centres, self.temperature)
 
 

@@ -73,6 +73,7 @@ class PhotoUNet(nn.Module):
     def __init__(self, width: int, bins: int, takes_hints: bool = False, depth: int = 1):
         super().__init__()
         self.depth = depth
+        self.deepest_channels = 4 * width
         widths, blocks = [width, 2 * width, 4 * width, 4 * width], [1, 1, 2, 2]  # of each level, the finest first
         self.stem = nn.Conv2d(16, width, 3, padding=1)
         self.hints = nn.Conv2d(3, width, 3, padding=1, bias=False) if takes_hints else None
@@ -97,7 +98,8 @@ class PhotoUNet(nn.Module):
         self.register_buffer("centres", torch.zeros(bins, 2))
         self.register_buffer("weights", torch.ones(bins))
 
-    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return chroma, logits of the bins, and the mean of the deepest features (N, deepest_channels)."""
         x = self.stem(F.pixel_unshuffle(lightness, self.stride))
         if hints is not None:
             assert self.hints is not None, "this network does not take hints"
@@ -107,11 +109,12 @@ class PhotoUNet(nn.Module):
             skips.append(stage(x))
             x = down(skips[-1])
         x = self.encoder[-1](x)
+        deepest = x.mean((2, 3))
         for level in reversed(range(3)):
             x = self.fuse[level](torch.cat([self.up[level](x), skips[level]], dim=1))
             x = self.decoder[level](x)
         x = F.silu(x)
-        return torch.tanh(self.chroma(x)), self.bins(x)
+        return torch.tanh(self.chroma(x)), self.bins(x), deepest
 
 
 class ResidualBlock(nn.Module):
@@ -138,8 +141,8 @@ class Attention(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape

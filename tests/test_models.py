@@ -32,10 +32,11 @@ def test_the_photo_network_predicts_one_colour_for_four_by_four_pixels(size: tup
     generator, _ = photo_generator(bins=20)
     rows, columns = (-(-side // 4) for side in size)
     lightness = torch.rand(2, 1, *size) * 2 - 1
-    chroma, logits = generator(lightness, heads=True)
+    chroma, logits, deepest = generator(lightness, heads=True)
     assert generator.stride == 4
     assert chroma.shape == (2, 2, rows, columns)
     assert logits.shape == (2, 20, rows, columns)
+    assert deepest.shape == (2, generator.network.deepest_channels)
     assert chroma.abs().max() <= 1
     assert torch.equal(generator(lightness), chroma)
 
@@ -98,7 +99,7 @@ def test_a_photo_checkpoint_keeps_its_bins_and_its_temperature(tmp_path: Path):
     assert torch.equal(again.network.centres, network.centres)
     assert torch.equal(again.network.weights, network.weights)
     lightness = torch.rand(1, 1, 32, 32)
-    _, logits = again(lightness, heads=True)
+    _, logits, _ = again(lightness, heads=True)
     assert torch.equal(again(lightness), annealed_mean(logits, again.network.centres, 0.5))
 
 

@@ -7,7 +7,8 @@ import torch
 
 from colorgan import Colorizer, Generator, Hint, HintError, Photo, read_photo
 from colorgan.color import ciede2000, rgb_to_lab
-from colorgan.inference.suggestions import APART, COUNT, ColorDistribution, color_distribution, suggest
+from colorgan.inference.distribution import ColorDistribution, color_distribution
+from colorgan.inference.suggestions import APART, COUNT, suggest
 from colorgan.models import extend_generator
 
 PLACES = [(0.3, 0.62), (0.44, 0.24), (0.75, 0.3), (0, 0), (1, 0.1)]

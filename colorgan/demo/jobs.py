@@ -17,9 +17,10 @@ from colorgan.demo.uploads import MAX_FILES, MAX_PIXELS, user_error
 from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
+from colorgan.inference.distribution import ColorDistribution
 from colorgan.inference.hints import Hint, HintError
 from colorgan.inference.render import render
-from colorgan.inference.suggestions import ColorDistribution, suggest
+from colorgan.inference.suggestions import suggest
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
 from colorgan.photo import FORMATS, Photo, PhotoError, holds_16_bits, read_photo, write_photo
 from colorgan.photo.errors import TooLargeError
@@ -117,7 +118,8 @@ class Jobs:
         seen = known.hints if self.networks.takes_hints(model) else ()  # other networks need not run again for hints
         chroma = self._chroma(path, model, render_size, sample, seen) if saturation else torch.zeros(2, 16, 16)
         tone = self._tone(known.reference) if known.reference else None
-        chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints)
+        distribution = self._distribution(path, model, render_size, ()) if known.hints else None
+        chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints, distribution)
         bits = photo.bits if holds_16_bits(kind) else 8
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=known.hints)
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.distribution import ColorDistribution, color_distribution
 from colorgan.inference.hints import Hint
-from colorgan.inference.suggestions import ColorDistribution, color_distribution
 from colorgan.photo import Photo
 
 try:

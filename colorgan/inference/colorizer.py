@@ -15,10 +15,11 @@ from colorgan import DEFAULT_MODEL
 from colorgan.film.errors import require_pyav
 from colorgan.film.look import Look
 from colorgan.inference.correction import correct_chroma
+from colorgan.inference.distribution import color_distribution
 from colorgan.inference.hints import Hint, as_hints
 from colorgan.inference.predictor import Predictor
 from colorgan.inference.render import render
-from colorgan.inference.suggestions import COUNT, color_distribution, suggest
+from colorgan.inference.suggestions import COUNT, suggest
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone, as_tone
 from colorgan.models import Generator
 from colorgan.photo.errors import PhotoError, PhotoWarning
@@ -245,7 +246,8 @@ class Colorizer(Predictor):
         """
         hints, tone = as_hints(hints), as_tone(reference)
         chroma = self.network_chroma(photo, render_size=render_size, hints=hints, generator=generator)
-        chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints)
+        distribution = color_distribution(self, photo, render_size) if hints else None
+        chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints, distribution)
         return chroma.clone()  # unlike the original, the clone can be changed in place
 
     def suggest(

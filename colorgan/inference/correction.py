@@ -1,7 +1,8 @@
 """Correct predicted colours where the user gave hints: first on the network's grid, then at the photograph's size.
 
 1. On the grid, the errors at the hints are spread as in a Gaussian process: everywhere a little, because the tone of a
-   photograph is what lightness does not say, and more where a place is near and of similar lightness.
+   photograph is what lightness does not say, and more where a place is near and of similar lightness, where the network
+   finds the same colours plausible, and where it is unsure.
 2. At full size, what is still missing at the hints is added around them. It fades out with the distance and with the
    difference of lightness, so that it ends at edges. The pixel of a hint then has the colour asked for.
 
@@ -11,53 +12,77 @@ Hints with a region take part in the second step only, inside their region, wher
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from colorgan.color import CHROMA_SCALE
+from colorgan.inference.distribution import ColorDistribution
 from colorgan.inference.hints import Hint, coverage
 from colorgan.inference.upsample import GuidedChroma, shrink
 from colorgan.photo.read import Photo
 
 # The covariance of the network's errors at two places: EVERYWHERE, and for each of KERNELS its weight *
-# exp(-distance^2 / (2 near^2)) * exp(-difference of L^2 / (2 alike^2)); a hint has a noise of variance NOISE. An error
-# of more than TONE is hardly that of the whole picture: what is beyond it is spread with the last kernel only. These
-# values were chosen with the network `photo` on 100 of its validation photographs (`bench/hints.py` measures them).
+# exp(-distance^2 / (2 near^2)) * exp(-difference of L^2 / (2 alike^2)); a hint has a noise of variance NOISE. If the
+# network gives a distribution of colours, all that is multiplied by exp(-OVERLAP * the squared Hellinger distance of
+# the two distributions, from 0 to 1) and by their standard deviations, each divided by DEVIATION. An error of more than
+# TONE is hardly that of the whole picture: what is beyond it is spread with the last kernel only. These values were
+# chosen with the network `photo` on its validation photographs (`bench/hints.py` measures them).
 EVERYWHERE = 0.15
-KERNELS = (0.2, math.inf, 20.0), (0.3, 0.5, 25.0), (0.35, 0.15, 25.0)  # weight, near (shorter sides), alike (L units)
+KERNELS = (0.25, math.inf, 25.0), (0.3, 0.55, 30.0), (0.3, 0.15, 25.0)  # weight, near (shorter sides), alike (L units)
 NOISE = 0.1
-TONE = 20.0  # Lab units
+OVERLAP = 3.0
+DEVIATION = 15.0  # Lab units
+TONE = 40.0  # Lab units
 REGION = 0.3, 0.2, 15.0  # inside a region, there is one kernel: everywhere, near and alike
 EDGE = 7.5  # L units, of the second step: smaller, so that no colour crosses an edge of lightness
 REACH = 3.5  # standard deviations, beyond which the second step adds nothing
 
 
+@dataclass
+class _Sites:
+    """What the covariance of the errors at n places depends on."""
+
+    places: Tensor  # (n, 2), y and x in shorter sides
+    lightness: Tensor  # (n,), L
+    roots: Tensor | None = None  # (n, bins): the square roots of the probabilities of colours
+    scale: Tensor | None = None  # (n,): the standard deviation of the colours, in units of DEVIATION
+
+
 @torch.inference_mode()
-def correct_chroma(chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tensor:
-    """The first step: chroma (2, h, w) in [-1, 1] of a photograph, corrected by the hints that have no region."""
+def correct_chroma(
+    chroma: Tensor, photo: Photo, hints: Sequence[Hint], distribution: ColorDistribution | None = None
+) -> Tensor:
+    """The first step: chroma (2, h, w) in [-1, 1] of a photograph, corrected by the hints that have no region.
+
+    With the `distribution` of the network's colours, on the same grid, corrections go to places of the same kind, and
+    less to those of whose colour the network is sure.
+    """
     lightness = torch.from_numpy(photo.lightness)
     hints = [hint for hint in _last_of_each_pixel(hints, lightness) if hint.region is None]
     if not hints:
         return chroma
     height, width = lightness.shape
     h, w = chroma.shape[-2:]
-    grid = shrink(lightness[None, None], (h, w)).flatten().to(chroma.device)
+    grid = shrink(lightness[None, None], (h, w)).flatten()
     sides = _numbers([height, width]) / min(height, width)  # in units of the shorter one
     centres = torch.cartesian_prod((_count(h) + 0.5) / h, (_count(w) + 0.5) / w) * sides
     places = _numbers([[hint.y, hint.x] for hint in hints]) * sides
     seen = _numbers([_lightness_around(hint, lightness) for hint in hints])
     wanted = _numbers([hint.ab for hint in hints]) / CHROMA_SCALE
-    cells = torch.tensor([row * w + column for row, column in (hint.pixel(h, w) for hint in hints)], device="cpu")
-    missing = wanted - chroma.flatten(1).T.cpu().float()[cells]
+    under = torch.tensor([row * w + column for row, column in (hint.pixel(h, w) for hint in hints)], device="cpu")
+    cells, known = _Sites(centres, grid), _Sites(places, seen)
+    deviation = distribution.deviation() if distribution is not None else None
+    if distribution is not None and distribution.probability is not None and deviation is not None:
+        cells.roots, cells.scale = distribution.probability.flatten(1).T.sqrt(), deviation.flatten() / DEVIATION
+        known.roots, known.scale = cells.roots[under], cells.scale[under]
+    missing = wanted - chroma.flatten(1).T.cpu().float()[under]
     noise = NOISE * torch.eye(len(hints), dtype=torch.float32, device="cpu")
     tone = missing * (TONE / CHROMA_SCALE / missing.norm(dim=1, keepdim=True).clamp(min=1e-6)).clamp(max=1)
     correction = torch.zeros(h * w, 2, device="cpu")
     for errors, everywhere, kernels in ((tone, EVERYWHERE, KERNELS), (missing - tone, 0.0, KERNELS[-1:])):
-        covariance = partial(_covariance, everywhere, kernels, others=places, others_lightness=seen)
-        strength = torch.linalg.solve(covariance(places, seen) + noise, errors)
-        correction += covariance(centres, grid.cpu()) @ strength
+        strength = torch.linalg.solve(_covariance(everywhere, kernels, known, known) + noise, errors)
+        correction += _covariance(everywhere, kernels, cells, known) @ strength
     return (chroma + correction.T.reshape(2, h, w).to(chroma)).clamp(-1, 1)
 
 
@@ -166,19 +191,18 @@ class _Correction:
 
 
 def _covariance(
-    everywhere: float,
-    kernels: Sequence[tuple[float, float, float]],
-    places: Tensor,
-    lightness: Tensor,
-    others: Tensor,
-    others_lightness: Tensor,
+    everywhere: float, kernels: Sequence[tuple[float, float, float]], sites: _Sites, others: _Sites
 ) -> Tensor:
-    """The covariance (n, m) of the errors at places (n, 2) and (m, 2), in shorter sides, with L (n,) and (m,)."""
-    distance = torch.cdist(places, others).square_()
-    difference = (lightness[:, None] - others_lightness).square_()
+    """The covariance (n, m) of the errors at n sites and at m others."""
+    distance = torch.cdist(sites.places, others.places).square_()
+    difference = (sites.lightness[:, None] - others.lightness).square_()
     covariance = torch.full_like(distance, everywhere)
     for weight, near, alike in kernels:
         covariance += weight * torch.exp(-0.5 * (distance / near**2 + difference / alike**2))
+    if sites.roots is not None and others.roots is not None:
+        covariance *= torch.exp(OVERLAP * (sites.roots @ others.roots.T - 1))
+    if sites.scale is not None and others.scale is not None:
+        covariance *= sites.scale[:, None] * others.scale
     return covariance
 
 
