@@ -102,7 +102,8 @@ def colorize_files(
         photo = with_provenance(photo, model, len(hints)) if say_provenance else photo
         kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
         bits = photo.bits if holds_16_bits(kind) else 8
-        distribution = color_distribution(colorizer, photo, render_size) if hints else None
+        classifies = colorizer.generator.is_for_photographs
+        distribution = color_distribution(colorizer, photo, render_size) if hints and classifies else None
         chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints, distribution)
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=hints)
         if compare:

@@ -118,7 +118,8 @@ class Jobs:
         seen = known.hints if self.networks.takes_hints(model) else ()  # other networks need not run again for hints
         chroma = self._chroma(path, model, render_size, sample, seen) if saturation else torch.zeros(2, 16, 16)
         tone = self._tone(known.reference) if known.reference else None
-        distribution = self._distribution(path, model, render_size, ()) if known.hints else None
+        classifies = self.networks.colorizers[model].generator.is_for_photographs
+        distribution = self._distribution(path, model, render_size, ()) if known.hints and classifies else None
         chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints, distribution)
         bits = photo.bits if holds_16_bits(kind) else 8
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=known.hints)

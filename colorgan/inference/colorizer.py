@@ -246,7 +246,8 @@ class Colorizer(Predictor):
         """
         hints, tone = as_hints(hints), as_tone(reference)
         chroma = self.network_chroma(photo, render_size=render_size, hints=hints, generator=generator)
-        distribution = color_distribution(self, photo, render_size) if hints else None
+        classifies = self.generator.is_for_photographs
+        distribution = color_distribution(self, photo, render_size) if hints and classifies else None
         chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints, distribution)
         return chroma.clone()  # unlike the original, the clone can be changed in place
 
