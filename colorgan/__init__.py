@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from colorgan.film.errors import FilmError
+    from colorgan.film.look import FilmHint
     from colorgan.hub.client import CheckpointError
     from colorgan.inference.colorizer import Colorizer
     from colorgan.inference.hints import Hint, HintError, read_hints
@@ -21,6 +22,7 @@ __all__ = [
     "CheckpointError",
     "Colorizer",
     "FilmError",
+    "FilmHint",
     "Generator",
     "Hint",
     "HintError",
@@ -40,6 +42,7 @@ _MODULES = {
     "CheckpointError": "colorgan.hub.client",
     "Colorizer": "colorgan.inference.colorizer",
     "FilmError": "colorgan.film.errors",
+    "FilmHint": "colorgan.film.look",
     "Generator": "colorgan.models",
     "Hint": "colorgan.inference.hints",
     "HintError": "colorgan.inference.hints",

@@ -44,6 +44,7 @@ EXAMPLES = """examples:
   colorgan album/ --skip-existing            continue an interrupted run
   colorgan photo.jpg --compare               grey and coloured side by side
   colorgan photo.jpg --hint 0.3,0.6=#7a2e2e  this colour at 30 % of the width and 60 % of the height
+  colorgan film.mpg --hint 1:05@0.3,0.6=red  the same in a film, for the scene that it shows at 1:05
   colorgan - < grey.jpg > coloured.png       standard input to standard output
 
 other commands (each has its own --help):
@@ -118,7 +119,7 @@ def _colorize(arguments: list[str]) -> int:
         planned = plan(options.inputs, options.output, file_format)
     except ValueError as error:
         parser.error(str(error))
-    hints = given_hints(parser, options, len(planned.jobs))
+    hints, film_hints = given_hints(parser, options, planned.jobs)
     left_out = [describe_left_out(planned.left_out)] if planned.left_out else []
     if not planned.jobs:
         parser.error(" ".join([f"There are no pictures in {', '.join(options.inputs)}.", *left_out]))
@@ -153,7 +154,7 @@ def _colorize(arguments: list[str]) -> int:
             max_pixels=options.max_pixels,
             say_provenance=not options.no_metadata,
             skip_coloured=options.skip_coloured,
-            film_options=FilmOptions(options.start, options.end, options.video_preset),
+            film_options=FilmOptions(options.start, options.end, options.video_preset, film_hints),
             show_progress=processes.is_main,
         )
     except (CheckpointError, PhotoError, RenderSizeError) as error:  # PhotoError: of the reference

@@ -74,10 +74,10 @@ def colorize_files(
 
     Photographs in colour are named on standard error, or skipped with `skip_coloured`. `file_format` is the format on
     standard output; files have the format of their suffix. `compare` puts the grey picture to the left of the coloured
-    one. All results get the `hints` and take over the `tone` of a reference. PNG and TIFF keep 16 bits. Without
-    `say_provenance`, captions do not say how the colours came. A progress bar is shown if there are several jobs and
-    standard error is a terminal. Raises `CheckpointError` if the model cannot be loaded, and `RenderSizeError` for a
-    wrong render size.
+    one. All pictures get the `hints`, and all results take over the `tone` of a reference. PNG and TIFF keep 16 bits.
+    Without `say_provenance`, captions do not say how the colours came. A progress bar is shown if there are several
+    jobs and standard error is a terminal. Raises `CheckpointError` if the model cannot be loaded, and `RenderSizeError`
+    for a wrong render size.
     """
     if not jobs:
         return Report()
@@ -129,11 +129,11 @@ def colorize_files(
             report.errors.append(str(result))
     options = film_options or FilmOptions()
     for job in films:
-        if compare or hints:
-            print(f"{job.source}: --compare and --hint are not used for films.", file=sys.stderr)
+        if compare:
+            print(f"{job.source}: --compare is not used for films.", file=sys.stderr)
         try:
             _make_folder(Path(job.target).parent)
-            look = Look(render_size, saturation, tone, reference_strength)
+            look = Look(render_size, saturation, tone, reference_strength, options.hints)
             tool = tool_name(model) if say_provenance else None
             colorize_film(
                 colorizer, job, look, options, skip_coloured=skip_coloured, tool=tool, show_progress=show_progress

@@ -5,7 +5,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from colorgan import DEFAULT_MODEL
@@ -13,8 +13,10 @@ from colorgan.film import PRESETS
 from colorgan.processes import is_main_process, let_main_process_speak
 
 if TYPE_CHECKING:
+    from colorgan.film.look import FilmHint
     from colorgan.inference.hints import Hint
     from colorgan.inference.tone import Tone
+    from colorgan.plan import Job
 
 CHECKPOINT = "short name, checkpoint folder, or owner/name[@revision] on the Hub"
 
@@ -54,8 +56,8 @@ def add_hint_options(parser: argparse.ArgumentParser) -> None:
         "--hint",
         action="append",
         default=[],
-        metavar="X,Y=COLOUR",
-        help="a colour at a place, in fractions of the width and height; may be repeated",
+        metavar="[TIME@]X,Y=COLOUR",
+        help="a colour at a place, in fractions of the width and height; with a TIME for a film; may be repeated",
     )
     known.add_argument("--hints", metavar="FILE", type=os.path.expanduser, help="hints in a JSON file")
     add_reference_options(known)
@@ -103,19 +105,47 @@ def add_metadata_option(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def given_hints(parser: argparse.ArgumentParser, options: argparse.Namespace, pictures: int) -> "list[Hint]":
-    """The hints of `add_hint_options`, which are for one picture."""
+def given_hints(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, jobs: "Sequence[Job]"
+) -> "tuple[list[Hint], tuple[FilmHint, ...]]":
+    """The hints of `add_hint_options` for one photograph, and those for one film."""
     if not options.hint and options.hints is None:
-        return []
+        return [], ()
+    from colorgan.film.look import as_film_hints
     from colorgan.inference.hints import HintError, as_hints, parse_hint, read_hints
 
-    if pictures > 1:
-        parser.error(f"Hints are for one picture, but there are {pictures}: --reference serves several.")
+    if len(jobs) > 1:
+        parser.error(f"Hints are for one picture, but there are {len(jobs)}: --reference serves several.")
     try:
+        if any(job.is_film for job in jobs):
+            if options.hints is not None:
+                parser.error("--hints is for photographs: the hints of a film are --hint TIME@X,Y=COLOUR.")
+            return [], as_film_hints(_film_hint(parser, options, text) for text in options.hint)
+        for text in options.hint:
+            if "@" in text:
+                parser.error(f"Only the hints of a film have a TIME: leave it and the @ out of --hint {text}.")
         in_file = [] if options.hints is None else read_hints(options.hints)
-        return as_hints([*in_file, *(parse_hint(text) for text in options.hint)])
+        return as_hints([*in_file, *(parse_hint(text) for text in options.hint)]), ()
     except HintError as error:
         parser.error(str(error))
+
+
+def _film_hint(parser: argparse.ArgumentParser, options: argparse.Namespace, text: str) -> "FilmHint":
+    """The hint of a text such as `1:05@0.31,0.62=#7a2e2e`, whose time is in the part that the options choose."""
+    from colorgan.film.look import FilmHint
+    from colorgan.inference.hints import parse_hint
+
+    time, at, rest = text.partition("@")
+    if not at:
+        parser.error(f"The hint of a film needs the time of a frame, such as --hint 1:05@{text}.")
+    hint = parse_hint(rest)
+    try:
+        seconds = film_time(time)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument --hint: {error}")
+    if seconds < (options.start or 0) or (options.end is not None and seconds >= options.end):
+        parser.error(f"The hint at {time} is not in the part of the film that --start and --end choose.")
+    return FilmHint(seconds, hint.x, hint.y, hint.color)
 
 
 def given_reference(options: argparse.Namespace) -> "Tone | None":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import skimage.color
 import skimage.data
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
@@ -97,6 +98,13 @@ def luma_of(path: Path) -> list[np.ndarray]:
                 np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width].copy()
             )
     return planes
+
+
+def mean_ab(path: Path) -> np.ndarray:
+    """The mean a and b of all pixels of a film."""
+    with av.open(str(path)) as container:
+        rgb = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    return skimage.color.rgb2lab(rgb)[..., 1:].mean(axis=(0, 1, 2))
 
 
 def times_of(path: Path) -> list[float]:

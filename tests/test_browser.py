@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PATIENCE, PHOTOS, ROOT
-from films import luma_of, pan, write_film
+from films import luma_of, mean_ab, pan, write_film
 from PIL import Image
+
+from colorgan import Hint
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="the playwright package is not installed")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
@@ -157,16 +159,16 @@ def test_an_example_is_one_click_and_uploads_are_read_as_before(page: Page, tmp_
     expect(page.locator("#results .notice.prose")).to_have_text(re.compile("letter.png is not a picture"))
 
 
-def drop(page: Page, event: str, data: str, photo: Path) -> None:
-    """Drop a file on the page's heading, or paste it."""
-    page.locator("h1").evaluate(
-        """async (heading, [event, data, name, content]) => {
+def drop(page: Page, event: str, data: str, photo: Path, place: str = "h1") -> None:
+    """Drop a file on the page's heading or another place, or paste it."""
+    page.locator(place).evaluate(
+        """async (element, [event, data, name, content]) => {
             const bytes = await (await fetch("data:image/png;base64," + content)).blob();
             const files = new DataTransfer();
             files.items.add(new File([bytes], name, { type: "image/png" }));
             const happens = new Event(event, { bubbles: true, cancelable: true });
             happens[data] = files;
-            heading.dispatchEvent(happens);
+            element.dispatchEvent(happens);
         }""",
         [event, data, photo.name, base64.b64encode(photo.read_bytes()).decode()],
     )
@@ -308,7 +310,7 @@ def test_photographs_added_to_a_running_album_are_coloured_too(page: Page, grey_
 
 
 def test_a_film_is_stopped_coloured_and_played(page: Page, tmp_path: Path) -> None:
-    write_film(tmp_path / "long.mp4", pan(200))
+    write_film(tmp_path / "long.mp4", pan(500))  # long enough for a busy machine
     write_film(tmp_path / "short.mp4", pan(30), sound="aac")
     open_tab(page, "Film")
     page.locator("#film input[type=file]").set_input_files(tmp_path / "long.mp4")
@@ -318,7 +320,7 @@ def test_a_film_is_stopped_coloured_and_played(page: Page, tmp_path: Path) -> No
     expect(stop).to_have_count(0)
     for _ in range(2):  # after Stop, a click starts it again
         start.click()
-        expect(progress).to_contain_text(re.compile(r"of 8.0 s, [1-9]\d* frames, [\d.]+ frames a second"))
+        expect(progress).to_contain_text(re.compile(r"of 20.0 s, [1-9]\d* frames, [\d.]+ frames a second"))
         expect(tab.get_by_test_id("imageslider-image")).to_have_count(2)
         expect(start).to_have_count(0)
         stop.click()
@@ -342,6 +344,34 @@ def test_a_film_is_stopped_coloured_and_played(page: Page, tmp_path: Path) -> No
     with page.expect_download() as download:
         tab.get_by_text("Download short.colorized.mp4").click()
     assert len(luma_of(Path(download.value.path()))) == 30
+
+
+def test_a_film_takes_over_the_tone_of_a_reference(page: Page, tmp_path: Path) -> None:
+    write_film(tmp_path / "film.mp4", pan(10))
+    (tmp_path / "letter.png").write_text("Dear colorgan, I am a letter.")
+    Image.new("RGB", (32, 32), "rosybrown").save(tmp_path / "rose.png")
+    open_tab(page, "Film")
+    tab, progress = page.locator("#film-tab"), page.locator("#film-progress")
+    tab.locator("#film input[type=file]").set_input_files(tmp_path / "film.mp4")
+    expect(tab.get_by_role("cell", name="film.mp4")).to_be_visible()
+    tab.get_by_text("Reference: one tone for all frames").click()
+
+    def colourize(reference: Path) -> None:
+        drop(page, "drop", "dataTransfer", reference, "#film-reference")
+        expect(tab.locator("#film-reference img")).to_have_attribute("src", re.compile(reference.name))
+        tab.get_by_role("button", name="Colourize", exact=True).click()
+
+    colourize(tmp_path / "letter.png")
+    expect(progress).to_contain_text("letter.png is not a picture")
+    tab.get_by_label("number input for Strength of the reference").fill("1")
+    page.keyboard.press("Enter")
+    colourize(tmp_path / "rose.png")
+    expect(progress).to_contain_text("The film is coloured.")
+    screenshot(page, "film-reference")
+    with page.expect_download() as download:
+        tab.get_by_text("Download film.colorized.mp4").click()
+    error = mean_ab(Path(download.value.path())) - Hint(0, 0, "rosybrown").ab
+    assert np.linalg.norm(error) < 2
 
 
 def canvas_of(video: Locator) -> np.ndarray:

@@ -493,7 +493,7 @@ def test_only_the_six_named_endpoints_are_public_and_say_what_they_take(client: 
     assert parameters == {
         "/colorize": ["photo", *settings, "sample", "hints", *reference],
         "/colorize_batch": ["photos", *settings, *reference],
-        "/colorize_video": ["film", *settings[:2]],
+        "/colorize_video": ["film", *settings[:2], *reference],
         "/compare": ["photo", *settings[1:], "hints", *reference],
         "/suggest": ["photo", "model", "render_size", "x", "y", "hints"],
         "/sample": ["class_name", "seed", "count"],

@@ -11,15 +11,17 @@ import gradio as gr
 import numpy as np
 import pytest
 from conftest import ROOT, connect, painting_network
-from films import luma_of, pan, sound_of, write_film
+from films import luma_of, mean_ab, pan, sound_of, write_film
 from gradio.exceptions import Error
 from gradio_client import Client, handle_file
+from PIL import Image
 
 from colorgan.demo import films, main
 from colorgan.demo.films import before_after, colorize_film, film_progress, film_tab
 from colorgan.demo.jobs import Jobs
 from colorgan.demo.uploads import film_input
 from colorgan.inference.colorizer import Colorizer
+from colorgan.inference.hints import Hint
 
 FILM_MINUTES, FILM_MEGABYTES = 0.5, 66  # the limits of the fixture `app`
 
@@ -47,6 +49,25 @@ def test_a_film_comes_back_in_colour_with_its_sound(client: Client, tmp_path: Pa
     assert sound_of(Path(result))[0] == "aac"
     assert "Its sound (mp2) was encoded again as AAC." in notes
     assert colourize(client, film, saturation=1.5)[1] == notes  # the same request again finds the result and its notes
+
+
+def test_a_film_takes_over_the_tone_of_a_reference(client: Client, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", pan(4))
+    Image.new("RGB", (32, 32), "rosybrown").save(tmp_path / "rose.png")
+    Image.new("L", (32, 32), 90).save(tmp_path / "grey.png")
+    rose, goal = handle_file(tmp_path / "rose.png"), Hint(0, 0, "rosybrown").ab
+    reference = {"reference": rose, "reference_strength": 1}
+    plain, toned = (colourize(client, film, **settings)[0] for settings in ({}, reference))
+    weak, _ = colourize(client, film, **reference | {"reference_strength": 0.5})
+    errors = [np.linalg.norm(mean_ab(Path(path)) - goal) for path in (toned, weak, plain)]
+    assert errors[0] < 2
+    assert errors[0] + 3 < errors[1] < errors[2] - 3
+    with pytest.raises(Exception, match=r"^film\.mp4 is a film or a picture that"):
+        colourize(client, film, reference=handle_file(film))
+    with pytest.raises(Exception, match=r"^grey\.png has no colours: give a picture in colour"):
+        colourize(client, film, reference=handle_file(tmp_path / "grey.png"))
+    with pytest.raises(Exception, match="Strength of the reference must be between 0 and 1, not 2"):
+        colourize(client, film, reference=rose, reference_strength=2)
 
 
 def colour_of(film: Path) -> float:

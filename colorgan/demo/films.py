@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import gradio as gr
 import numpy as np
 
-from colorgan.demo.endpoints import in_queue, model_choice, saturation_choice
-from colorgan.demo.jobs import MAX_SATURATION, Jobs
-from colorgan.demo.uploads import accept_nearest_number, film_input, reject_invalid_number, user_error
+from colorgan.demo.endpoints import in_queue, model_choice, saturation_choice, strength_choice
+from colorgan.demo.jobs import MAX_SATURATION, NOTHING, Jobs, Known
+from colorgan.demo.parts import REFERENCE_HELP, reference_choice
+from colorgan.demo.uploads import accept_nearest_number, film_input, photo_input, reject_invalid_number, user_error
 from colorgan.film.errors import FilmError
 from colorgan.film.look import Look
 from colorgan.folders import FILM_SUFFIXES
+from colorgan.inference.tone import STRENGTH
+from colorgan.photo.errors import PhotoError
 from colorgan.photo.provenance import tool_name
 
 if TYPE_CHECKING:  # it imports PyAV, which may be missing
@@ -44,11 +47,14 @@ class FilmState:
     notes: list[str] = field(default_factory=list)
 
 
-def colorize_film(jobs: Jobs, path: str | None, model: str, saturation: float) -> Iterator[FilmState]:
+def colorize_film(
+    jobs: Jobs, path: str | None, model: str, saturation: float, known: Known = NOTHING
+) -> Iterator[FilmState]:
     """Colourize an upload; yields the state about twice a second, and at the end with the result.
 
-    A repeated request finds the result, or goes on with the whole minutes that are done. Raises `gr.Error` for a film
-    that cannot be read or is longer than `jobs.film_minutes`.
+    All frames take over the tones of the `known` reference. A repeated request finds the result, or goes on with the
+    whole minutes that are done. Raises `gr.Error` for a film or a reference that cannot be read, and for a film that is
+    longer than `jobs.film_minutes`.
     """
     from colorgan.film.convert import colorize_steps
 
@@ -58,7 +64,7 @@ def colorize_film(jobs: Jobs, path: str | None, model: str, saturation: float) -
         raise user_error(f"{Path(path).name} was deleted because it was not used for an hour: please upload it again.")
     if not 0 <= saturation <= MAX_SATURATION:
         raise user_error(f"The saturation must be between 0 and {MAX_SATURATION}, not {saturation}.")
-    request = hashlib.sha256(repr((path, model, saturation)).encode()).hexdigest()[:32]
+    request = hashlib.sha256(repr((path, model, saturation, known)).encode()).hexdigest()[:32]
     result = jobs.folder / "results" / request / f"{Path(path).stem}.colorized.mp4"
     noted, limit = result.with_suffix(".txt"), 60 * jobs.film_minutes
     state = FilmState()
@@ -68,21 +74,22 @@ def colorize_film(jobs: Jobs, path: str | None, model: str, saturation: float) -
             result.parent.mkdir(parents=True, exist_ok=True)
             yield state
             end = None if length else limit  # a file that does not say its length is coloured up to the limit
-            network, look = jobs.networks.shared(model), Look(saturation=saturation)
+            look = Look(saturation=saturation, tone=jobs.tone(known), strength=known.strength)
+            network = jobs.networks.shared(model)
             with closing(
                 colorize_steps(network, path, result, look, state.notes, end=end, tool=tool_name(model))
             ) as steps:
                 for progress in _looks(steps, state):
                     if progress.seconds > limit:
                         raise _too_long(path, progress.seconds, jobs.film_minutes)
-                    _keep(path, result.parent)
+                    _keep(result.parent, path, known.reference)
                     yield state
             if not length and state.progress and state.progress.seconds > limit - 1:
                 state.notes.append(f"At most {jobs.film_minutes:g} minutes are possible here: the rest was left out.")
             noted.write_text("\n".join(state.notes), encoding="utf-8")
-    except FilmError as error:
+    except (FilmError, PhotoError) as error:
         raise user_error(str(error)) from error
-    _keep(path, result.parent)
+    _keep(result.parent, path, known.reference)
     state.result, state.notes = result, noted.read_text(encoding="utf-8").splitlines() if noted.is_file() else []
     yield state
 
@@ -120,9 +127,9 @@ def _looks(steps: "Iterator[Progress]", state: FilmState) -> "Iterator[Progress]
             yield progress
 
 
-def _keep(path: str, folder: Path) -> None:
-    """Mark the upload and the files of its result as used: files are deleted an hour after that."""
-    for file in (Path(path), *folder.rglob("*")):
+def _keep(folder: Path, *uploads: str | None) -> None:
+    """Mark uploads and the files of a result's folder as used: files are deleted an hour after that."""
+    for file in (*(Path(upload) for upload in uploads if upload), *folder.rglob("*")):
         if file.exists():
             os.utime(file)
 
@@ -137,11 +144,13 @@ def film_tab(jobs: Jobs) -> None:
         """Return a message, and hide what belongs to the film before."""
         return message, gr.ImageSlider(visible=False), gr.Video(visible=False), gr.DownloadButton(visible=False)
 
-    def show(film: str | None, model: str, saturation: float) -> Iterator[tuple[gr.Component | str, ...]]:
+    def show(
+        film: str | None, model: str, saturation: float, reference: str | None, strength: float
+    ) -> Iterator[tuple[gr.Component | str, ...]]:
         """Yield the progress, a frame before and after, and at the end the film and its download button."""
         shown = 0.0
         try:
-            for state in colorize_film(jobs, film, model, saturation):
+            for state in colorize_film(jobs, film, model, saturation, Known((), reference, strength)):
                 slider, video, download = gr.skip(), gr.Video(visible=False), gr.DownloadButton(visible=False)
                 if state.result is not None:
                     slider = gr.ImageSlider(visible=False)
@@ -164,6 +173,9 @@ def film_tab(jobs: Jobs) -> None:
             with gr.Group():
                 model = model_choice(jobs, visible=len(jobs.networks.colorizers) > 1)
                 saturation = accept_nearest_number(saturation_choice())
+            reference, strength = reference_choice(
+                "Reference: one tone for all frames", REFERENCE_HELP, "film-reference"
+            )
             start, stop = gr.Button("Colourize", variant="primary"), gr.Button("Stop", visible=False)
         with gr.Column(scale=3, min_width=300):
             progress = gr.HTML(WAITING, elem_id="film-progress")
@@ -178,7 +190,7 @@ def film_tab(jobs: Jobs) -> None:
     running = start.click(lambda: (gr.Button(visible=False), gr.Button(visible=True)), None, [start, stop], **quick)
     job = running.then(
         show,
-        [film, model, saturation],
+        [film, model, saturation, reference, strength],
         shown,
         show_progress_on=progress,
         show_progress="minimal",
@@ -197,24 +209,38 @@ def film_tab(jobs: Jobs) -> None:
 def _endpoint(jobs: Jobs) -> None:
     """Add /colorize_video."""
 
-    def colorize_video(film: str, model: str, saturation: float) -> tuple[str, list[str]]:
+    def colorize_video(
+        film: str,
+        model: str,
+        saturation: float,
+        reference: str | None = None,
+        reference_strength: float = STRENGTH,
+    ) -> tuple[str, list[str]]:
         """Colourize a film; its size, its times and its sound do not change.
 
         Args:
             film: The film.
             model: Name of the network.
             saturation: Strength of the colours, from 0 (grey) to 2; 1 is the network's prediction.
+            reference: A picture in colour whose tones all frames take over.
+            reference_strength: Of the reference, from 0 to 1.
         Returns:
             The coloured film as MP4 (H.264), and sentences about what had to be changed or left out.
         """
-        *_, state = colorize_film(jobs, film, model, saturation)
+        *_, state = colorize_film(jobs, film, model, saturation, Known((), reference, reference_strength))
         return str(state.result), state.notes
 
     with gr.Row(visible=False):
         film, coloured, notes = film_input(label="Film"), gr.File(label="Coloured film"), gr.JSON(label="Notes")
         model, saturation = model_choice(jobs), reject_invalid_number(saturation_choice())
+        reference, strength = photo_input(label="Reference"), reject_invalid_number(strength_choice())
     gr.on(
-        [], colorize_video, [film, model, saturation], [coloured, notes], api_name="colorize_video", **in_queue("film")
+        [],
+        colorize_video,
+        [film, model, saturation, reference, strength],
+        [coloured, notes],
+        api_name="colorize_video",
+        **in_queue("film"),
     )
 
 

@@ -117,7 +117,7 @@ class Jobs:
             return result
         seen = known.hints if self.networks.takes_hints(model) else ()  # other networks need not run again for hints
         chroma = self._chroma(path, model, render_size, sample, seen) if saturation else torch.zeros(2, 16, 16)
-        tone = self._tone(known.reference) if known.reference else None
+        tone = self.tone(known)
         classifies = self.networks.colorizers[model].generator.is_for_photographs
         distribution = self._distribution(path, model, render_size, ()) if known.hints and classifies else None
         chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints, distribution)
@@ -127,6 +127,10 @@ class Jobs:
         left_out = write_photo(result, pixels, with_provenance(photo, model, len(known.hints)) if saturation else photo)
         _left_out(result).write_text("\n".join(left_out), encoding="utf-8")
         return result
+
+    def tone(self, known: Known) -> Tone | None:
+        """Return the tone of the reference, if there is one. Raises `PhotoError` if it cannot be used."""
+        return self._tone(known.reference) if known.reference else None
 
     def grey(self, path: str | None) -> Path:
         """Return the photograph without colours as a file that browsers show."""

@@ -10,6 +10,7 @@ from colorgan.demo.uploads import accept_nearest_number, photo_input
 
 GALLERY = {"format": "png", "height": "auto", "show_label": False, "elem_classes": "pictures"}
 PRIVATE = {"api_visibility": "private", "show_progress": "minimal"}
+REFERENCE_HELP = "A picture in colour of the same scene, or of similar things in the same light. It gives its tones."
 
 
 def paragraphs(sentences: list[str]) -> str:

@@ -5,7 +5,7 @@ import gradio as gr
 from colorgan.demo.endpoints import in_queue, model_choice, render_size_choice, sample_choice, saturation_choice
 from colorgan.demo.jobs import Jobs, Known
 from colorgan.demo.painting import hints_of, painting, selected_place, state_of, suggestions_at
-from colorgan.demo.parts import GALLERY, PRIVATE, download_button, paragraphs, reference_choice
+from colorgan.demo.parts import GALLERY, PRIVATE, REFERENCE_HELP, download_button, paragraphs, reference_choice
 from colorgan.demo.uploads import accept_nearest_number, photo_input
 from colorgan.photo import PhotoError
 
@@ -18,7 +18,6 @@ HINTS_HELP = (
     "Click or tap a place of the picture to give it the chosen colour. Drag a hint to move it; right click or a long "
     "press removes it. Only hue and strength of the colour count, and grey keeps a part uncoloured."
 )
-REFERENCE_HELP = "A picture in colour of the same scene, or of similar things in the same light. It gives its tones."
 
 
 def photo_tab(jobs: Jobs, examples: list[str]) -> None:

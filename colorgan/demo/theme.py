@@ -94,7 +94,7 @@ JS = """() => {
     if (!list?.length || event.target.closest?.("input, textarea") && data.types.includes("text/plain")) return;
     event.preventDefault();
     event.stopPropagation();
-    const files = [...list], reference = event.target.closest?.("#reference, #album-reference");
+    const files = [...list], reference = event.target.closest?.("#reference, #album-reference, #film-reference");
     if (reference) return addFiles(`#${reference.id}`, files.slice(0, 1));
     if (visible("#photos")) return addFiles("#photos", files);
     if (visible("#film")) return addFiles("#film", files.slice(0, 1));

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from colorgan.film.errors import require_pyav
-from colorgan.film.look import Look
+from colorgan.film.look import FilmHint, Look
 from colorgan.plan import Job
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ OPEN_BAR = "{desc}: {n:.0f} s of the film [{elapsed}{postfix}]"  # where the fil
 
 @dataclass(frozen=True)
 class FilmOptions:
-    """Options of the command that only films have: the part in seconds, and x264's preset."""
+    """Options of the command that only films have: the part in seconds, x264's preset, and hints with times."""
 
     start: float | None = None
     end: float | None = None
     preset: str = "veryfast"
+    hints: tuple[FilmHint, ...] = ()
 
 
 def colorize_film(

@@ -16,6 +16,7 @@ from av.error import FFmpegError
 
 from colorgan.film import FORMATS, PRESETS
 from colorgan.film.errors import FilmError
+from colorgan.film.follow import follow_hints
 from colorgan.film.frames import coloured_frames
 from colorgan.film.look import Look
 from colorgan.film.read import Film, Frame, open_film
@@ -103,12 +104,13 @@ def colorize_steps(
     settings = {**look.record(), "start": start, "end": end, "preset": preset}
     parts = _Parts(target, {**settings, "film": _identity(source), "network": fingerprint(colorizer)})
     try:
+        tracks = follow_hints(film, look.hints, begin, end)  # an error here leaves an earlier run's segments alone
         parts.prepare()
         first = begin if not parts.segments else float((parts.segments[-1].last + 1) * film.time_base)
         if parts.segments:
             film.note(f"The run went on with {len(parts.segments)} segments of an earlier one.")
         since = max(begin, first - WARM_UP) if parts.segments else begin
-        frames = coloured_frames(colorizer, film, look, since, end)
+        frames = coloured_frames(colorizer, film, look, since, end, tracks)
         with closing(frames):
             for frame in _record(frames, film, parts, preset):
                 yield Progress(parts.count, frame.time - begin, max(length - begin, 0.0), frame)

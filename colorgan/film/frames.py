@@ -1,7 +1,7 @@
 """The frames of a film in colour: decoding, network, filter in time and colours overlap, and memory is bounded."""
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,9 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorgan.film.colour import Colours
+from colorgan.film.follow import Track, follow_hints
 from colorgan.film.look import Look
 from colorgan.film.read import Film, Frame, read_frames
 from colorgan.film.steady import BLOCK, SEARCH_SIDE, Steadier
+from colorgan.inference.correction import correct_chroma
+from colorgan.inference.distribution import color_distribution
+from colorgan.inference.hints import Hint
 from colorgan.inference.inputs import network_inputs
 from colorgan.inference.tone import apply_tone
 from colorgan.inference.upsample import shrink
@@ -25,12 +29,19 @@ if TYPE_CHECKING:
 
 
 def coloured_frames(
-    colorizer: "Colorizer", film: Film, look: Look, start: float = 0.0, end: float | None = None
+    colorizer: "Colorizer",
+    film: Film,
+    look: Look,
+    start: float = 0.0,
+    end: float | None = None,
+    tracks: Sequence[Track] | None = None,
 ) -> Generator[Frame, None, None]:
     """Yield the frames from `start` up to `end`, in seconds from the film's origin, with their colours in `u` and `v`.
 
-    About 64 frames are in memory at once.
+    The hints of the look are followed first, unless their `tracks` are given. About 64 frames are in memory at once.
+    Raises `FilmError`.
     """
+    tracks = follow_hints(film, look.hints, start, end) if tracks is None else tracks
     colours = Colours(film.matrix, film.is_full_range, look.saturation)
     finishing: deque[Future[Frame]] = deque()
 
@@ -41,7 +52,7 @@ def coloured_frames(
 
     threads = torch.get_num_threads()
     with one_core_threads(1, max(1, threads // 2)) as predictor, one_core_threads(threads) as finishers:
-        frames = _steady_frames(predicted_frames(colorizer, film, colours, look, start, end))
+        frames = _steady_frames(predicted_frames(colorizer, film, colours, look, start, end, tracks))
         following = predictor.submit(next, frames, None)
         while (steady := following.result()) is not None:
             following = predictor.submit(next, frames, None)
@@ -68,11 +79,17 @@ def _steady_frames(
 
 
 def predicted_frames(
-    colorizer: "Colorizer", film: Film, colours: Colours, look: Look, start: float = 0.0, end: float | None = None
+    colorizer: "Colorizer",
+    film: Film,
+    colours: Colours,
+    look: Look,
+    start: float = 0.0,
+    end: float | None = None,
+    tracks: Sequence[Track] = (),
 ) -> Iterator[tuple[list[Frame], list[Tensor], list[Tensor]]]:
     """Yield 16 frames at a time: the frames, the lightness (1, H, W) that the network saw, and its chroma (2, h, w).
 
-    The chroma has the tone of the reference already.
+    The chroma has the tone of the reference already, and is corrected by the hints of the frame's scene.
     """
     frames = read_frames(film, start, end)
     while batch := list(islice(frames, BLOCK)):
@@ -84,7 +101,20 @@ def predicted_frames(
                 on_one_core(apply_tone, each, photo, look.tone, look.strength)
                 for each, photo in zip(chroma, photos, strict=True)
             ]
+        if tracks:
+            known = [[hint for track in tracks for hint in track.at(frame.pts)] for frame in batch]
+            chroma = [
+                _correct(colorizer, look, each, photo, hints) if hints else each
+                for each, photo, hints in zip(chroma, photos, known, strict=True)
+            ]
         yield batch, [lightness for lightness, *_ in inputs], chroma
+
+
+def _correct(colorizer: "Colorizer", look: Look, chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tensor:
+    """Chroma (2, h, w) of a frame, corrected by hints as that of a photograph."""
+    classifies = colorizer.generator.is_for_photographs
+    distribution = color_distribution(colorizer, photo, look.render_size) if classifies else None
+    return on_one_core(correct_chroma, chroma, photo, hints, distribution)
 
 
 @torch.inference_mode()

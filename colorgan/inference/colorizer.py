@@ -13,7 +13,7 @@ from torch import Tensor
 
 from colorgan import DEFAULT_MODEL
 from colorgan.film.errors import require_pyav
-from colorgan.film.look import Look
+from colorgan.film.look import FilmHint, Look, as_film_hints
 from colorgan.inference.correction import correct_chroma
 from colorgan.inference.distribution import color_distribution
 from colorgan.inference.hints import Hint, as_hints
@@ -178,6 +178,7 @@ class Colorizer(Predictor):
         saturation: float = 1.0,
         reference: Picture | Tone | None = None,
         reference_strength: float = STRENGTH,
+        hints: Iterable[FilmHint] = (),
         start: float | None = None,
         end: float | None = None,
         preset: str = "veryfast",
@@ -186,14 +187,15 @@ class Colorizer(Predictor):
     ) -> list[str]:
         """Colourize a film, with steady colours and its sound: see `colorgan.film.convert.colorize_video`.
 
-        `reference` is a picture in colour, whose tones all frames take over: see `predict`. The film's title, author,
+        `reference` is a picture in colour, whose tones all frames take over: see `predict`. `hints` are colours at
+        places of single frames, which hold for their whole scenes (`colorgan.film.follow`). The film's title, author,
         date and comment are kept; with `say_provenance`, the comment names colorgan. Needs the extra `[video]`. Returns
-        sentences about what had to be changed or left out. Raises `FilmError`.
+        sentences about what had to be changed or left out. Raises `FilmError`, and `HintError` for wrong hints.
         """
         require_pyav(Path(source).name)
         from colorgan.film.convert import colorize_video
 
-        look = Look(render_size, saturation, as_tone(reference), reference_strength)
+        look = Look(render_size, saturation, as_tone(reference), reference_strength, as_film_hints(hints))
         tool = tool_name(self.name) if say_provenance else None
         return colorize_video(
             self, source, target, look, start=start, end=end, preset=preset, tool=tool, on_progress=on_progress
@@ -207,19 +209,20 @@ class Colorizer(Predictor):
         saturation: float = 1.0,
         reference: Picture | Tone | None = None,
         reference_strength: float = STRENGTH,
+        hints: Iterable[FilmHint] = (),
         start: float = 0.0,
         end: float | None = None,
     ) -> "Iterator[Frame]":
         """Yield the frames of a film from `start` up to `end`, in seconds, in steady colours, in bounded memory.
 
-        `frame.time` is the time in seconds, and `frame.to_rgb()` the picture, (H, W, 3) uint8. Needs the extra
-        `[video]`. Raises `FilmError`.
+        `frame.time` is the time in seconds, and `frame.to_rgb()` the picture, (H, W, 3) uint8. The options are those of
+        `colorize_video`. Needs the extra `[video]`. Raises `FilmError`, and `HintError` for wrong hints.
         """
         require_pyav(Path(source).name)
         from colorgan.film.frames import coloured_frames
         from colorgan.film.read import open_film
 
-        look = Look(render_size, saturation, as_tone(reference), reference_strength)
+        look = Look(render_size, saturation, as_tone(reference), reference_strength, as_film_hints(hints))
         return coloured_frames(self, open_film(source), look, start, end)
 
     def predict(
