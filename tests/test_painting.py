@@ -96,6 +96,31 @@ def test_hints_by_mouse_are_in_the_downloaded_file_and_can_be_moved_undone_and_r
     wait_until(page, lambda: distance(page, 0.2, 0.3) == before)
 
 
+def chroma_of_preview(page: Page) -> float:
+    """The largest difference between the channels of the picture under the hints, at the place of the first hint."""
+    return page.locator(".stage img").evaluate(
+        """image => {
+            const canvas = document.createElement('canvas'), context = canvas.getContext('2d');
+            [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            context.drawImage(image, 0, 0);
+            const pixel = context.getImageData(0.2 * canvas.width, 0.3 * canvas.height, 1, 1).data.slice(0, 3);
+            return Math.max(...pixel) - Math.min(...pixel);
+        }"""
+    )
+
+
+def test_the_colours_are_shown_under_the_hints(page: Page, grey_photo: Path) -> None:
+    wait_until(page, lambda: 0 < chroma_of_preview(page) < 60)
+    page.mouse.click(*point(page, 0.2, 0.3))
+    wait_until(page, lambda: chroma_of_preview(page) > 60)
+    picture = page.locator(".stage img")
+    page.get_by_label("In colour").uncheck()
+    expect(picture).to_have_css("filter", "grayscale(1)")
+    page.get_by_label("In colour").check()
+    expect(picture).to_have_css("filter", "none")
+    assert len(marks(page)) == 1
+
+
 def test_a_suggested_colour_is_one_click(page: Page) -> None:
     swatches, said = page.locator(".swatches button"), page.locator(".suggested span").first
     expect(said).to_contain_text("Add or select a hint")

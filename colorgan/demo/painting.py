@@ -18,18 +18,17 @@ PREVIEW_SIDE = 1024  # pixels of the longer side of the picture in the browser
 def painting(path: str, picture: str) -> gr.HTML:
     """Return the picture that takes hints; `hints_of` and `selected_place` read its value.
 
-    `path` is that of the photograph, and `picture` that of its grey copy. The events are `input`, when the hints were
-    changed, and `select`, when one of them was selected.
+    `path` is that of the photograph, and `picture` that of its coloured copy. The events are `input`, when the hints
+    were changed, and `select`, when one of them was selected.
     """
+    value = json.dumps({"photo": number_of(path), "hints": [], "place": None})
     state = state_of(path, picture)
-    return gr.HTML(html_template=HTML, css_template=CSS, js_on_load=JS, elem_id="hints", suggestions="", **state)
+    return gr.HTML(value, html_template=HTML, css_template=CSS, js_on_load=JS, elem_id="hints", suggestions="", **state)
 
 
 def state_of(path: str, picture: str) -> dict[str, str]:
-    """The component's values for a new photograph, without hints."""
-    number = number_of(path)
-    value = {"photo": number, "hints": [], "place": None}
-    return {"value": json.dumps(value), "photo": number, "picture": _preview(picture)}
+    """The component's values for a photograph and its coloured copy; the hints stay if the photograph is the same."""
+    return {"photo": number_of(path), "picture": _preview(picture)}
 
 
 def suggestions_at(path: str, place: tuple[float, float], colors: list[str]) -> dict[str, str]:
@@ -46,7 +45,7 @@ def number_of(path: str) -> str:
 def _preview(path: str) -> str:
     """A small JPEG of a picture as a data URI."""
     with Image.open(path) as picture:
-        small = picture.convert("L")
+        small = picture.convert("RGB")
     small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     small.save(file := io.BytesIO(), "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

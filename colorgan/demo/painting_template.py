@@ -14,6 +14,7 @@ HTML = """
   <button type="button" data-do="clear">Clear</button>
   <button type="button" data-do="save">Save hints</button>
   <label class="open">Open hints<input type="file" accept=".json,application/json"></label>
+  <label><input type="checkbox" checked> In colour</label>
   <span class="used" role="group" aria-label="Colours used so far"></span>
 </div>
 <div class="suggested" role="group" aria-label="Colours that the network finds plausible at the selected hint">
@@ -45,6 +46,7 @@ CSS = """
 .stage { position: relative; display: inline-block; max-width: 100%; line-height: 0; cursor: crosshair; }
 .stage { touch-action: none; user-select: none; -webkit-user-select: none; -webkit-touch-callout: none; }
 .stage img { max-width: 100%; max-height: 520px; pointer-events: none; }
+.stage .grey { filter: grayscale(1); }
 .marks span { position: absolute; width: 14px; height: 14px; margin: -9px 0 0 -9px; border-radius: 50%; }
 .marks span { border: 2px solid white; box-shadow: 0 0 0 1px black; pointer-events: none; box-sizing: content-box; }
 .marks .selected { outline: 2px solid var(--color-accent); outline-offset: 2px; }
@@ -57,6 +59,7 @@ CSS = """
 JS = r"""
 const find = selector => element.querySelector(selector);
 const stage = find('.stage'), image = find('img'), marks = find('.marks'), cross = find('.cross');
+const inColour = find('input[type=checkbox]');
 const field = find('input[type=color]'), text = find('input[type=text]'), file = find('input[type=file]');
 const REACH = 14, LONG_PRESS = 600;  // pixels; milliseconds
 let hints = [], past = [], future = [], used = [], cursor = {x: 0.5, y: 0.5}, own = null, drag = null, timer = 0;
@@ -289,16 +292,22 @@ element.addEventListener('drop', event => {
   event.stopPropagation();
   open(dropped);
 });
+function showPicture() {
+  if (props.picture) image.src = props.picture;
+  image.classList.toggle('grey', !inColour.checked);
+}
 function reset() {
   clearTimeout(timer);
   [hints, past, future, drag, chosen] = [[], [], [], null, null];
   own = props.value = JSON.stringify({photo: props.photo, hints, place: null});
-  image.src = props.picture || '';
+  showPicture();
   say('');
   draw();
 }
 find('[data-do=pick]').hidden = !window.EyeDropper;
 watch('photo', reset);
+watch('picture', showPicture);
+inColour.addEventListener('change', showPicture);
 watch('suggestions', drawSuggestions);
 // Gradio sets the value again after it has shown the component, which may be when the visitor has added hints already
 watch('value', () => { if (props.value !== own) props.value = own; });

@@ -34,35 +34,29 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
         reference: str | None,
         strength: float,
     ) -> tuple[gr.Component, ...]:
-        """Return the new notice, slider, gallery and download button.
+        """Return the new notice, slider, gallery, download button and picture for hints.
 
         Without a photograph, they show the first example.
         """
         photo = photo or examples[0]
         settings = saturation, render_size, sample, Known(hints_of(hints, photo), reference, strength)
         slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
-        download, result = gr.DownloadButton(visible=False), None
+        download, result, under_hints = gr.DownloadButton(visible=False), None, gr.HTML()
         try:
             if model == ALL_MODELS:
                 pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
+                under_hints = gr.HTML(**state_of(photo, pictures[1][0]))
                 gallery = gr.Gallery(pictures, visible=True)
             else:
                 before_after = str(jobs.grey(photo)), str(jobs.colorize(photo, model, *settings, for_browser=True))
                 slider = gr.ImageSlider(before_after, visible=True)
+                under_hints = gr.HTML(**state_of(photo, before_after[1]))
                 result = jobs.colorize(photo, model, *settings)
                 download = download_button(result)
             sentences = jobs.notes(photo, result)
         except PhotoError as error:  # the result of the previous photograph is hidden
             sentences = [str(error)]
-        return gr.HTML(paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
-
-    def new_painting(photo: str | None) -> gr.HTML:
-        """Show another photograph without hints in the picture that takes hints."""
-        photo = photo or examples[0]
-        try:
-            return gr.HTML(**state_of(photo, str(jobs.grey(photo))))
-        except PhotoError:  # `show` says it
-            return gr.HTML()
+        return gr.HTML(paragraphs(sentences), visible=bool(sentences)), slider, gallery, download, under_hints
 
     def show_suggestions(photo: str | None, model: str, render_size: int, hints: str) -> gr.HTML:
         """Show colours that the network, or the first one of all, finds plausible at the selected hint."""
@@ -111,7 +105,7 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
                 sample = accept_nearest_number(sample_choice())
             with gr.Accordion("Hints: colours that you know", open=False, elem_id="painting"):
                 gr.Markdown(HINTS_HELP, elem_classes="small")
-                hints = painting(examples[0], before_after[0])
+                hints = painting(examples[0], before_after[1])
             reference, strength = reference_choice(
                 "Reference: the tones of another picture", REFERENCE_HELP, "reference"
             )
@@ -120,7 +114,6 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
                 download = download_button(jobs.colorize(examples[0]))
     photo.change(lambda: 0, None, sample, api_visibility="private", queue=False)
     another.click(lambda sample: sample + 1, sample, sample, api_visibility="private", queue=False)
-    photo.change(new_painting, photo, hints, **PRIVATE, **in_queue("photo"))
     gr.on(
         [hints.select, model.change, size.change],
         show_suggestions,
@@ -136,7 +129,7 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
         changes,
         show,
         [photo, *settings],
-        [notice, slider, gallery, download],
+        [notice, slider, gallery, download, hints],
         trigger_mode="always_last",  # while a slider moves, only its last value is computed
         show_progress_on=[slider, gallery],
         **PRIVATE,
