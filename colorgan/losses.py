@@ -1,6 +1,6 @@
 """The losses of generators and discriminators. All are means over the batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ RECONSTRUCTION = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": huber}
 def heads_loss(
     reconstruction: Callable[[Tensor, Tensor], Tensor],
     network: PhotoUNet,
-    heads: Sequence[Tensor],
+    heads: tuple[Tensor, Tensor],
     chroma: Tensor,
     lambda_chroma: float,
 ) -> dict[str, Tensor]:

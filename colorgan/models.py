@@ -37,8 +37,7 @@ class Generator(Checkpoint):
     at that temperature (`colorgan.bins.annealed_mean`).
 
     With `hints`, which only the `photo` network can have, it also sees colours that are known: `forward` takes them as
-    (N, 3, H / 4, W / 4), a and b as in chroma and a mask that is 1 in the cells with a hint, all 0 in the others. Its
-    `depth` is the number of times that its layers are repeated (`colorgan.unets.PhotoUNet`).
+    (N, 3, H / 4, W / 4), a and b as in chroma and a mask that is 1 in the cells with a hint, all 0 in the others.
 
     `render_size` is the shorter side, in pixels, at which the network sees a photograph unless its user chooses another
     one: a multiple of the network's (default: 48, or 64 for `photo`). Raises ValueError if the arguments do not fit
@@ -53,7 +52,6 @@ class Generator(Checkpoint):
         temperature: float | None = None,
         render_size: int | None = None,
         hints: bool | None = None,
-        depth: int | None = None,
     ):
         super().__init__()
         networks = {"residual": ResidualUNet, "pix2pix": Pix2PixUNet, "classic": ClassicUNet}
@@ -68,11 +66,7 @@ class Generator(Checkpoint):
             )
         if hints and bins is None:
             raise ValueError(f"Only the architecture photo takes hints, not {architecture}.")
-        if depth is not None and (bins is None or depth < 1):
-            raise ValueError(f"A depth is at least 1, and only the architecture photo has one; got {depth}.")
-        self.network = (
-            networks[architecture](width) if bins is None else PhotoUNet(width, bins, bool(hints), depth or 1)
-        )
+        self.network = networks[architecture](width) if bins is None else PhotoUNet(width, bins, bool(hints))
         self.temperature = temperature
         self.render_size = self.network.render_size if render_size is None else render_size
         self.check_render_size(self.render_size)
@@ -107,8 +101,8 @@ class Generator(Checkpoint):
 
     def forward(
         self, lightness: Tensor, hints: Tensor | None = None, heads: bool = False
-    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-        """Return chroma. With `heads`, the `photo` network returns all that its `PhotoUNet` does, cropped."""
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Return chroma. With `heads`, the `photo` network returns its regressed chroma and the logits of its bins."""
         height, width = lightness.shape[-2:]
         multiple, stride = self.multiple, self.stride
         below, right = -height % multiple, -width % multiple
@@ -122,10 +116,9 @@ class Generator(Checkpoint):
         if hints is not None:  # the padding has none
             after = padded.shape[-1] // stride - columns.stop, padded.shape[-2] // stride - rows.stop
             hints = F.pad(hints, (columns.start, after[0], rows.start, after[1]))
-        chroma, logits, deepest = self.network(padded, hints)
-        chroma, logits = (output[..., rows, columns] for output in (chroma, logits))
+        chroma, logits = (output[..., rows, columns] for output in self.network(padded, hints))
         if heads:
-            return chroma, logits, deepest
+            return chroma, logits
         return chroma if self.temperature is None else annealed_mean(logits, self.network.centres, self.temperature)
 
 
@@ -143,18 +136,12 @@ def new_generator(checkpoint: str | None, architecture: str, width: int) -> Gene
     return generator
 
 
-def extend_generator(generator: Generator, hints: bool = False, depth: int = 1) -> Generator:
-    """Return a `photo` generator that takes hints or is deeper, and predicts the same without hints.
-
-    What it has already it keeps: a generator that takes hints and is deep enough is returned itself.
-    """
-    config: Any = generator._hub_mixin_config
-    assert isinstance(generator.network, PhotoUNet)
-    before = generator.takes_hints, generator.network.depth
-    after = hints or generator.takes_hints, max(depth, generator.network.depth)
-    if after == before:
+def with_hint_channels(generator: Generator) -> Generator:
+    """Return a `photo` generator that takes hints: `generator` itself, or one that predicts the same without them."""
+    if generator.takes_hints:
         return generator
-    result = Generator(**config | {"hints": after[0], "depth": after[1]})
+    config: Any = generator._hub_mixin_config
+    result = Generator(**config | {"hints": True})
     result.load_state_dict(result.state_dict() | generator.state_dict())
     return result
 

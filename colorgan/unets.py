@@ -57,9 +57,8 @@ class PhotoUNet(nn.Module):
 
     A quarter of the input's size suffices because chroma is smooth; an input of 128x128 pixels then takes as long as
     one of 64x64 in a `ResidualUNet`. Most blocks, and attention, are at the two lowest resolutions (8x8 and 4x4 for
-    128x128), because the colour of a thing depends on what the picture shows. `depth` is the number of times that the
-    blocks and the attention of each resolution are repeated on the way down; all begin as the identity. The centres of
-    the bins (bins, 2), in Lab units, and their weights in the loss (bins,) are saved with the network's weights.
+    128x128), because the colour of a thing depends on what the picture shows. The centres of the bins (bins, 2), in Lab
+    units, and their weights in the loss (bins,) are saved with the network's weights.
 
     With `takes_hints`, it can also see hints (N, 3, H / 4, W / 4) as in Zhang et al. 2017: the chroma of cells whose
     colour is known, and a mask that is 1 there; everything is 0 in the other cells. The first convolution of the hints
@@ -70,23 +69,15 @@ class PhotoUNet(nn.Module):
     centres: Tensor
     weights: Tensor
 
-    def __init__(self, width: int, bins: int, takes_hints: bool = False, depth: int = 1):
+    def __init__(self, width: int, bins: int, takes_hints: bool = False):
         super().__init__()
-        self.depth = depth
-        self.deepest_channels = 4 * width
         widths, blocks = [width, 2 * width, 4 * width, 4 * width], [1, 1, 2, 2]  # of each level, the finest first
         self.stem = nn.Conv2d(16, width, 3, padding=1)
         self.hints = nn.Conv2d(3, width, 3, padding=1, bias=False) if takes_hints else None
         if self.hints is not None:
             nn.init.zeros_(self.hints.weight)
         self.encoder = nn.ModuleList(
-            nn.Sequential(
-                *(
-                    layer
-                    for _ in range(depth)
-                    for layer in (*(ResidualBlock(c) for _ in range(count)), *([Attention(c, 4)] if level > 1 else []))
-                )
-            )
+            nn.Sequential(*(ResidualBlock(c) for _ in range(count)), *([Attention(c, heads=4)] if level > 1 else []))
             for level, (c, count) in enumerate(zip(widths, blocks, strict=True))
         )
         self.down = nn.ModuleList(Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
@@ -98,8 +89,7 @@ class PhotoUNet(nn.Module):
         self.register_buffer("centres", torch.zeros(bins, 2))
         self.register_buffer("weights", torch.ones(bins))
 
-    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return chroma, logits of the bins, and the mean of the deepest features (N, deepest_channels)."""
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.stem(F.pixel_unshuffle(lightness, self.stride))
         if hints is not None:
             assert self.hints is not None, "this network does not take hints"
@@ -109,12 +99,11 @@ class PhotoUNet(nn.Module):
             skips.append(stage(x))
             x = down(skips[-1])
         x = self.encoder[-1](x)
-        deepest = x.mean((2, 3))
         for level in reversed(range(3)):
             x = self.fuse[level](torch.cat([self.up[level](x), skips[level]], dim=1))
             x = self.decoder[level](x)
         x = F.silu(x)
-        return torch.tanh(self.chroma(x)), self.bins(x), deepest
+        return torch.tanh(self.chroma(x)), self.bins(x)
 
 
 class ResidualBlock(nn.Module):
@@ -133,7 +122,7 @@ class ResidualBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over all positions of a feature map, added to its input; its initial output is that."""
+    """Multi-head self-attention over all positions of a feature map, added to its input."""
 
     def __init__(self, channels: int, heads: int):
         super().__init__()
@@ -141,8 +130,7 @@ class Attention(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        for parameter in self.out.parameters():
-            nn.init.zeros_(parameter)
+        nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from colorgan.bins import annealed_mean
-from colorgan.models import Classifier, Discriminator, Generator, extend_generator, new_photo_generator
+from colorgan.models import Classifier, Discriminator, Generator, new_photo_generator, with_hint_channels
 from colorgan.unets import PhotoUNet
 
 
@@ -32,11 +32,10 @@ def test_the_photo_network_predicts_one_colour_for_four_by_four_pixels(size: tup
     generator, _ = photo_generator(bins=20)
     rows, columns = (-(-side // 4) for side in size)
     lightness = torch.rand(2, 1, *size) * 2 - 1
-    chroma, logits, deepest = generator(lightness, heads=True)
+    chroma, logits = generator(lightness, heads=True)
     assert generator.stride == 4
     assert chroma.shape == (2, 2, rows, columns)
     assert logits.shape == (2, 20, rows, columns)
-    assert deepest.shape == (2, generator.network.deepest_channels)
     assert chroma.abs().max() <= 1
     assert torch.equal(generator(lightness), chroma)
 
@@ -48,25 +47,14 @@ def test_padding_leaves_the_cells_of_the_photo_network_in_place():
     assert torch.equal(generator(lightness), generator(padded)[..., 2:-2, 2:-2])
 
 
-def test_a_deeper_network_begins_as_what_it_was():
-    before, lightness = photo_generator(bins=20)[0], torch.rand(1, 1, 48, 48) * 2 - 1
-    deeper = extend_generator(before, depth=2).eval()
-    assert sum(p.numel() for p in deeper.parameters()) > 1.5 * sum(p.numel() for p in before.parameters())
-    assert torch.equal(deeper(lightness), before(lightness))
-    assert extend_generator(deeper, depth=2) is deeper
-    assert extend_generator(deeper, hints=True).network.depth == 2
-    with pytest.raises(ValueError, match=r"^A depth is at least 1, and only the architecture photo has one; got 2\.$"):
-        Generator("residual", depth=2)
-
-
 def test_hint_channels_begin_as_nothing_and_stay_in_place(tmp_path: Path):
     torch.manual_seed(0)
     photo_generator(bins=20)[0].save_pretrained(tmp_path / "before")  # in half precision
     before = Generator.from_pretrained(tmp_path / "before")
-    generator = extend_generator(before, hints=True).eval()
+    generator = with_hint_channels(before).eval()
     assert generator.takes_hints
     assert not before.takes_hints
-    assert extend_generator(generator, hints=True) is generator
+    assert with_hint_channels(generator) is generator
     lightness, hints = torch.rand(1, 1, 48, 48) * 2 - 1, torch.zeros(1, 3, 12, 12)
     hints[0, :, 3, 9] = torch.tensor([0.5, -0.2, 1])
     assert torch.equal(generator(lightness, hints), before(lightness))
@@ -99,7 +87,7 @@ def test_a_photo_checkpoint_keeps_its_bins_and_its_temperature(tmp_path: Path):
     assert torch.equal(again.network.centres, network.centres)
     assert torch.equal(again.network.weights, network.weights)
     lightness = torch.rand(1, 1, 32, 32)
-    _, logits, _ = again(lightness, heads=True)
+    _, logits = again(lightness, heads=True)
     assert torch.equal(again(lightness), annealed_mean(logits, again.network.centres, 0.5))
 
 

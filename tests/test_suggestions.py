@@ -9,7 +9,7 @@ from colorgan import Colorizer, Generator, Hint, HintError, Photo, read_photo
 from colorgan.color import ciede2000, rgb_to_lab
 from colorgan.inference.distribution import ColorDistribution, color_distribution
 from colorgan.inference.suggestions import APART, COUNT, suggest
-from colorgan.models import extend_generator
+from colorgan.models import with_hint_channels
 
 PLACES = [(0.3, 0.62), (0.44, 0.24), (0.75, 0.3), (0, 0), (1, 0.1)]
 
@@ -73,7 +73,7 @@ def test_a_place_outside_the_photograph_gets_one_sentence() -> None:
 
 def test_hints_at_other_places_count_if_the_network_takes_hints() -> None:
     photo, hints = read_photo(skimage.data.astronaut()), [Hint(0.3, 0.7, "#e06020")]
-    generator = extend_generator(Generator.from_pretrained("photo"), hints=True)
+    generator = with_hint_channels(Generator.from_pretrained("photo"))
     colorizer = Colorizer(generator, device="cpu")
     before = colorizer.suggest(photo, 0.3, 0.62)
     assert colorizer.suggest(photo, 0.3, 0.62, hints=hints) == before  # its weights for hints are still zero

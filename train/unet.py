@@ -11,13 +11,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from colorgan.augmentation import augment, simulate_hints
-from colorgan.data import ImageSet
 from colorgan.evaluation.evaluate import evaluate_generator, evaluate_heads
 from colorgan.losses import RECONSTRUCTION, heads_loss
-from colorgan.models import Generator, extend_generator, new_generator, new_photo_generator
+from colorgan.models import Generator, new_generator, new_photo_generator, with_hint_channels
 from colorgan.training.checkpoints import TrainingError
 from colorgan.training.config import TrainingConfig, option, parse_config
 from colorgan.training.launch import run_script
@@ -68,20 +66,12 @@ class UNetConfig(TrainingConfig):
         "residual", "architecture of the generator"
     )
     width: int = option(48, "channels of the first stage of the generator")
-    depth: int = option(
-        1,
-        "number of times that the layers of --architecture photo are repeated; new layers begin as the identity",
-        least=1,
-    )
     generator: str | None = option(None, "checkpoint to start from; default: random weights")
     teachers: str | None = option(
         None, "checkpoints, separated by commas: the target is the mean of the truth and of their mean prediction"
     )
     loss: Literal["mse", "l1", "huber"] = option("mse", "loss function of the chroma")
     lambda_chroma: float = option(10.0, "weight of the regression of --architecture photo; the classification has 1")
-    lambda_labels: float = option(
-        0.0, "weight of a classification by the images' labels, which --architecture photo learns beside the colours"
-    )
     hint_share: float = option(
         0.0, "share of the training images that show hints to a network of --architecture photo", below=1
     )
@@ -94,10 +84,6 @@ def main(config: UNetConfig) -> None:
     photo = config.architecture == "photo"
     if config.hint_share and not photo:
         raise TrainingError("Only networks of --architecture photo take hints: omit --hint_share.")
-    if config.lambda_labels and not photo:
-        raise TrainingError("Only networks of --architecture photo learn labels: omit --lambda_labels.")
-    if config.depth > 1 and not photo:
-        raise TrainingError("Only networks of --architecture photo have a depth: omit --depth.")
     run = Run(config, evaluate=evaluate_heads if photo else evaluate_generator)
     batches = run.load_data()
     reconstruction = RECONSTRUCTION[config.loss]
@@ -108,19 +94,14 @@ def main(config: UNetConfig) -> None:
         generator = new_photo_generator(batches.images.images, config.width, config.uniform_share)
     else:
         generator = new_generator(config.generator, config.architecture, config.width)
-    if photo:
-        generator = extend_generator(generator, bool(config.hint_share), config.depth)
+    if config.hint_share:
+        generator = with_hint_channels(generator)
     average = run.average(generator)
     optimizer = new_optimizer(config, generator, config.learning_rate)
-    classify = new_label_head(config, generator, batches.images) if config.lambda_labels else None
-    if classify is None:
-        generator, optimizer = run.prepare(generator, optimizer)
-    else:  # it is not a part of the checkpoint
-        optimizer.add_param_group({"params": classify.parameters()})
-        generator, classify, optimizer = run.prepare(generator, classify, optimizer)
+    generator, optimizer = run.prepare(generator, optimizer)
 
     generator.train()
-    for rgb, labels in run.steps(batches):
+    for rgb, _ in run.steps(batches):
         lightness, chroma = augment(rgb, config.augmentation, config.crop, batches.generator)
         if teachers:  # the mean of several networks has less noise than the truth (Hinton et al. 2015)
             with torch.no_grad(), run.accelerator.autocast():
@@ -129,27 +110,14 @@ def main(config: UNetConfig) -> None:
             if photo:
                 cells = F.avg_pool2d(chroma, PhotoUNet.stride)
                 hints = simulate_hints(cells, config.hint_share, batches.generator) if config.hint_share else None
-                *heads, deepest = generator(lightness, hints, heads=True)
+                heads = generator(lightness, hints, heads=True)
                 losses = heads_loss(reconstruction, average.network, heads, chroma, config.lambda_chroma)
-                if labels is not None and classify is not None:
-                    losses["labels"] = F.cross_entropy(classify(deepest.float()), labels)
-                    losses["loss"] = losses["loss"] + config.lambda_labels * losses["labels"]
             else:
                 losses = {"loss": reconstruction(generator(lightness), chroma)}
             run.update(optimizer, losses["loss"])
         run.end_step(**losses)
 
     run.finish(average)
-
-
-def new_label_head(config: UNetConfig, generator: Generator, images: ImageSet) -> nn.Linear:
-    """A classification of the images by their labels, from the generator's deepest features."""
-    assert isinstance(generator.network, PhotoUNet)
-    if images.labels is None:
-        raise TrainingError(
-            f"{config.dataset_name} has no labels: omit --lambda_labels, or name their column with --label_column."
-        )
-    return nn.Linear(generator.network.deepest_channels, int(images.labels.max()) + 1)
 
 
 if __name__ == "__main__":

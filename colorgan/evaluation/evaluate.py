@@ -236,7 +236,7 @@ def _outputs_of_heads(generator: Generator, images: Tensor) -> dict[str, Tensor]
     """Colourize uint8 images (N, 3, H, W) by the regression and by annealed means; uint8 of the same shape by name."""
     assert isinstance(generator.network, PhotoUNet)
     lightness, _ = lightness_and_chroma(images.float() / 255)
-    chroma, logits, _ = generator(lightness, heads=True)
+    chroma, logits = generator(lightness, heads=True)
     outputs = {}
     with torch.autocast(images.device.type, enabled=False):
         means = {f"T{t:g}": annealed_mean(logits, generator.network.centres, t) for t in TEMPERATURES}

@@ -70,6 +70,6 @@ def color_distribution(
     known = hints_for(network, lightness, hints)
     if known is not None:
         known = known[None].to(predictor.device)
-    chroma, logits, _ = on_one_core(network, lightness[None].to(predictor.device), known, True)
+    chroma, logits = on_one_core(network, lightness[None].to(predictor.device), known, True)
     unweighted = logits[0].float() - network.network.weights.log()[:, None, None]  # see `colorgan.bins.bins_loss`
     return ColorDistribution(chroma[0].cpu(), unweighted.softmax(0).cpu(), network.network.centres.cpu())
