@@ -71,10 +71,12 @@ def test_the_pixels_in_memory_are_bounded_whatever_the_number_of_threads(coloriz
 
 def test_a_stream_that_is_not_read_to_its_end_stops_its_threads(colorizer, monkeypatch) -> None:
     monkeypatch.setattr("colorgan.inference.stream.PIXELS_IN_FLIGHT", 40_000)
+    before = set(threading.enumerate())  # other tests may have left threads that end later
     results = colorizer.colorize_many([skimage.data.chelsea()] * 20)
     next(results)
+    assert [thread for thread in threading.enumerate() if "ThreadPool" in thread.name and thread not in before]
     results.close()  # although others wait to be decoded
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name and thread not in before]
 
 
 @pytest.mark.parametrize(
