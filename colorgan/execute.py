@@ -18,7 +18,7 @@ from colorgan.film.errors import FilmError
 from colorgan.film.look import Look
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
-from colorgan.inference.distribution import color_distribution
+from colorgan.inference.distribution import distribution_for
 from colorgan.inference.hints import Hint
 from colorgan.inference.render import render
 from colorgan.inference.tone import STRENGTH, Tone, apply_tone
@@ -102,8 +102,7 @@ def colorize_files(
         photo = with_provenance(photo, model, len(hints)) if say_provenance else photo
         kind = file_format if job.target == "-" else Path(job.target).suffix[1:].lower()
         bits = photo.bits if holds_16_bits(kind) else 8
-        classifies = colorizer.generator.is_for_photographs
-        distribution = color_distribution(colorizer, photo, render_size) if hints and classifies else None
+        distribution = distribution_for(colorizer, photo, hints, render_size)
         chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints, distribution)
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=hints)
         if compare:

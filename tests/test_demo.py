@@ -37,7 +37,7 @@ from colorgan import DEFAULT_MODEL
 from colorgan.color import rgb_to_lab
 from colorgan.demo import jobs, uploads
 from colorgan.demo.about import about
-from colorgan.demo.jobs import Jobs
+from colorgan.demo.jobs import Jobs, Known
 from colorgan.demo.options import QUEUE, new_parser
 from colorgan.demo.page import example_photos
 from colorgan.demo.samples import MAX_SAMPLES, TILE
@@ -46,7 +46,7 @@ from colorgan.demo.uploads import EXAMPLE_HINTS, MAX_FILES
 from colorgan.evaluation.evaluate import evaluate
 from colorgan.hub.checkpoint import bundled_generators
 from colorgan.inference.colorizer import Colorizer
-from colorgan.inference.hints import as_hints
+from colorgan.inference.hints import Hint, as_hints
 from colorgan.models import Generator
 from colorgan.photo import read_photo
 from colorgan.photo.png import write_png
@@ -181,6 +181,13 @@ def test_a_network_with_a_classification_sees_a_photograph_once_for_all_suggesti
     assert len(seen) == 2
 
 
+def test_without_colours_there_are_no_hints_either(grey_photo: Path, tmp_path: Path) -> None:
+    demo = Jobs({"photo": Colorizer.from_pretrained("photo")}, "no data set", tmp_path)
+    known = Known((Hint(0.2, 0.3, "red"),), str(PHOTOS / "astronaut.png"))
+    assert mean_chroma(demo.colorize(str(grey_photo), saturation=0, known=known)) < 0.01
+    assert mean_chroma(demo.colorize(str(grey_photo), known=known)) > 2
+
+
 def test_captions_that_a_result_cannot_hold_are_named(client: Client, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x8769] = {0x9286: b"ASCII\0\0\0" + b"c" * 60000, 0x927C: b"n" * 60000}  # user comment and maker note
@@ -247,6 +254,7 @@ def test_hints_and_a_reference_reach_every_endpoint(client: Client, grey_photo: 
             row, column = hint.pixel(400, 600)
             assert (lab[1:, row, column] - torch.tensor(hint.ab)).abs().max() < 2
     assert mean_chroma(compared[0]["image"]) < 0.01
+    assert mean_chroma(colorize(client, grey_photo, hints=hints, saturation=0)) < 0.01
     reference = handle_file(str(PHOTOS / "astronaut.png"))
     toned = colorize(client, grey_photo, reference=reference, reference_strength=1)
     goal = read_lab(PHOTOS / "astronaut.png")[1:].mean((1, 2))

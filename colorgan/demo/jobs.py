@@ -17,7 +17,7 @@ from colorgan.demo.uploads import MAX_FILES, MAX_PIXELS, user_error
 from colorgan.files import write_whole
 from colorgan.inference.colorizer import Colorizer
 from colorgan.inference.correction import correct_chroma
-from colorgan.inference.distribution import ColorDistribution
+from colorgan.inference.distribution import ColorDistribution, need_distribution
 from colorgan.inference.hints import Hint, HintError
 from colorgan.inference.render import render
 from colorgan.inference.suggestions import suggest
@@ -115,11 +115,12 @@ class Jobs:
         if result.is_file():
             os.utime(result)  # files are deleted an hour after they were last used
             return result
+        known = known if saturation else NOTHING
         seen = known.hints if self.networks.takes_hints(model) else ()  # other networks need not run again for hints
         chroma = self._chroma(path, model, render_size, sample, seen) if saturation else torch.zeros(2, 16, 16)
         tone = self.tone(known)
-        classifies = self.networks.colorizers[model].generator.is_for_photographs
-        distribution = self._distribution(path, model, render_size, ()) if known.hints and classifies else None
+        needed = known.hints and need_distribution(known.hints, self.networks.colorizers[model].generator)
+        distribution = self._distribution(path, model, render_size, ()) if needed else None
         chroma = correct_chroma(apply_tone(chroma, photo, tone, known.strength), photo, known.hints, distribution)
         bits = photo.bits if holds_16_bits(kind) else 8
         pixels = render(photo, chroma, saturation=saturation, bits=bits, hints=known.hints)

@@ -16,7 +16,7 @@ from colorgan.film.look import Look
 from colorgan.film.read import Film, Frame, read_frames
 from colorgan.film.steady import BLOCK, SEARCH_SIDE, Steadier
 from colorgan.inference.correction import correct_chroma
-from colorgan.inference.distribution import color_distribution
+from colorgan.inference.distribution import distribution_for
 from colorgan.inference.hints import Hint
 from colorgan.inference.inputs import network_inputs
 from colorgan.inference.tone import apply_tone
@@ -38,7 +38,7 @@ def coloured_frames(
 ) -> Generator[Frame, None, None]:
     """Yield the frames from `start` up to `end`, in seconds from the film's origin, with their colours in `u` and `v`.
 
-    The hints of the look are followed first, unless their `tracks` are given. About 64 frames are in memory at once.
+    The hints of the look are followed first, unless their `tracks` are given. About 80 frames are in memory at once.
     Raises `FilmError`.
     """
     tracks = follow_hints(film, look.hints, start, end) if tracks is None else tracks
@@ -51,7 +51,7 @@ def coloured_frames(
         return frame
 
     threads = torch.get_num_threads()
-    with one_core_threads(1, max(1, threads // 2)) as predictor, one_core_threads(threads) as finishers:
+    with one_core_threads(1) as predictor, one_core_threads(threads) as finishers:
         frames = _steady_frames(predicted_frames(colorizer, film, colours, look, start, end, tracks))
         following = predictor.submit(next, frames, None)
         while (steady := following.result()) is not None:
@@ -112,8 +112,7 @@ def predicted_frames(
 
 def _correct(colorizer: "Colorizer", look: Look, chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tensor:
     """Chroma (2, h, w) of a frame, corrected by hints as that of a photograph."""
-    classifies = colorizer.generator.is_for_photographs
-    distribution = color_distribution(colorizer, photo, look.render_size) if classifies else None
+    distribution = distribution_for(colorizer, photo, hints, look.render_size)
     return on_one_core(correct_chroma, chroma, photo, hints, distribution)
 
 

@@ -15,7 +15,7 @@ from colorgan import DEFAULT_MODEL
 from colorgan.film.errors import require_pyav
 from colorgan.film.look import FilmHint, Look, as_film_hints
 from colorgan.inference.correction import correct_chroma
-from colorgan.inference.distribution import color_distribution
+from colorgan.inference.distribution import color_distribution, distribution_for
 from colorgan.inference.hints import Hint, as_hints
 from colorgan.inference.predictor import Predictor
 from colorgan.inference.render import render
@@ -249,8 +249,7 @@ class Colorizer(Predictor):
         """
         hints, tone = as_hints(hints), as_tone(reference)
         chroma = self.network_chroma(photo, render_size=render_size, hints=hints, generator=generator)
-        classifies = self.generator.is_for_photographs
-        distribution = color_distribution(self, photo, render_size) if hints and classifies else None
+        distribution = distribution_for(self, photo, hints, render_size)
         chroma = correct_chroma(apply_tone(chroma, photo, tone, reference_strength), photo, hints, distribution)
         return chroma.clone()  # unlike the original, the clone can be changed in place
 

@@ -10,6 +10,7 @@ from colorgan.color import CHROMA_SCALE
 from colorgan.inference.hints import Hint
 from colorgan.inference.inputs import network_inputs
 from colorgan.inference.predictor import Predictor, hints_for
+from colorgan.models import Generator
 from colorgan.parallel import on_one_core
 from colorgan.photo.read import Photo
 
@@ -73,3 +74,16 @@ def color_distribution(
     chroma, logits = on_one_core(network, lightness[None].to(predictor.device), known, True)
     unweighted = logits[0].float() - network.network.weights.log()[:, None, None]  # see `colorgan.bins.bins_loss`
     return ColorDistribution(chroma[0].cpu(), unweighted.softmax(0).cpu(), network.network.centres.cpu())
+
+
+def need_distribution(hints: Sequence[Hint], network: Generator) -> bool:
+    """Whether `correct_chroma` uses a distribution for these hints: not without a classification, nor in regions."""
+    return network.is_for_photographs and any(hint.region is None for hint in hints)
+
+
+def distribution_for(
+    predictor: Predictor, photo: Photo, hints: Sequence[Hint], render_size: int | None = None
+) -> ColorDistribution | None:
+    """The distribution that `correct_chroma` needs for hints, if it needs one."""
+    needed = need_distribution(hints, predictor.generator)
+    return color_distribution(predictor, photo, render_size) if needed else None
