@@ -39,10 +39,10 @@ def on_one_core(function: Callable[..., Result], *arguments: object) -> Result:
 
 
 @contextmanager
-def one_core_threads(count: int, cores: int = 1) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads, each with PyTorch on so many cores. Tasks that have not begun are cancelled at the end."""
+def one_core_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, each of which runs PyTorch on one core. Tasks that have not begun are cancelled at the end."""
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(cores,))
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield pool
     finally:

@@ -81,6 +81,14 @@ def painting_network(architecture: str = "residual", **options: int) -> Generato
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint folder of a small untrained network that paints something."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    painting_network().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An imagefolder of 120 tiles of 64 x 64 pixels, two classes, cut from photographs, and a test split of 20."""
     folder = tmp_path_factory.mktemp("images")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from conftest import painting_network
 from PIL import Image
 
 from colorgan import Generator, Hint, cli, execute
@@ -26,11 +25,8 @@ GREY = CHELSEA[..., 1]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small untrained network that paints something, as a checkpoint folder."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    painting_network().save_pretrained(folder)
-    return str(folder)
+def model(model: Path) -> str:
+    return str(model)
 
 
 @pytest.fixture

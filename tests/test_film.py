@@ -29,14 +29,6 @@ from colorgan.film.steady import Steadier, is_cut, normalise
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small untrained network that paints something, as a checkpoint folder."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    painting_network().save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def colorizer(model: Path) -> Colorizer:
     return Colorizer.from_pretrained(model, device="cpu")
 

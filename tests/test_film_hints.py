@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from conftest import painting_network
 from films import pan, write_film
 
 from colorgan import Colorizer, FilmError, FilmHint, Hint, HintError, cli
@@ -18,14 +17,6 @@ from colorgan.film.read import Frame, open_film
 
 MIDDLE = FilmHint(0.96, 0.5, 0.5, "#9a5a50")  # of the second of three scenes
 CUTS = 12, 36, 48  # the frames at which the scenes of `three_scenes` end
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small untrained network that paints something, as a checkpoint folder."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    painting_network().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

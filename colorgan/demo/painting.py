@@ -45,8 +45,8 @@ def number_of(path: str) -> str:
 def _preview(path: str) -> str:
     """A small JPEG of a picture as a data URI."""
     with Image.open(path) as picture:
+        picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))  # a JPEG is decoded at a smaller size
         small = picture.convert("RGB")
-    small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     small.save(file := io.BytesIO(), "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
