@@ -28,7 +28,7 @@ from colorgan.photo.provenance import tool_name
 if TYPE_CHECKING:  # it imports PyAV, which may be missing
     from colorgan.film.convert import Progress
 
-MAX_PIXELS = 4096 * 2304  # of a frame: about 64 are in memory at once
+MAX_PIXELS = 4096 * 2304  # of a frame: about 80 are in memory at once
 EVERY, FRAME_EVERY = 0.5, 3.0  # seconds between two looks at the progress, and between two frames that are shown
 SHOWN_WIDTH = 640  # pixels of such a frame at least
 WAITING = "<p>Add a film. It is coloured frame by frame, and keeps its sound.</p>"
@@ -202,7 +202,10 @@ def film_tab(jobs: Jobs) -> None:
     )
     job.failure(lambda film: STOPPED if film else WAITING, film, progress, **quick)  # `show` itself raises nothing
     stop.click(lambda: (STOPPING, gr.Button(interactive=False)), None, [progress, stop], cancels=[job], **quick)
-    gr.on([film.clear, film.upload], no_result, None, shown, cancels=[job], **quick)
+    # A film is cleared before another one is added. An upload cancels nothing, because on a busy machine its event can
+    # come after a click on Colourize
+    film.clear(no_result, None, shown, cancels=[job], **quick)
+    film.upload(no_result, None, shown, **quick)
     _endpoint(jobs)
 
 
