@@ -34,29 +34,47 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
         reference: str | None,
         strength: float,
     ) -> tuple[gr.Component, ...]:
-        """Return the new notice, slider, gallery, download button and picture for hints.
+        """Return the new notice, slider, gallery and download button.
 
         Without a photograph, they show the first example.
         """
         photo = photo or examples[0]
         settings = saturation, render_size, sample, Known(hints_of(hints, photo), reference, strength)
         slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
-        download, result, under_hints = gr.DownloadButton(visible=False), None, gr.HTML()
+        download, result = gr.DownloadButton(visible=False), None
         try:
             if model == ALL_MODELS:
                 pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
-                under_hints = gr.HTML(**state_of(photo, pictures[1][0]))
                 gallery = gr.Gallery(pictures, visible=True)
             else:
                 before_after = str(jobs.grey(photo)), str(jobs.colorize(photo, model, *settings, for_browser=True))
                 slider = gr.ImageSlider(before_after, visible=True)
-                under_hints = gr.HTML(**state_of(photo, before_after[1]))
                 result = jobs.colorize(photo, model, *settings)
                 download = download_button(result)
             sentences = jobs.notes(photo, result)
         except PhotoError as error:  # the result of the previous photograph is hidden
             sentences = [str(error)]
-        return gr.HTML(paragraphs(sentences), visible=bool(sentences)), slider, gallery, download, under_hints
+        return gr.HTML(paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
+
+    def show_under_hints(
+        photo: str | None,
+        model: str,
+        saturation: float,
+        render_size: int,
+        sample: int,
+        hints: str,
+        reference: str | None,
+        strength: float,
+    ) -> gr.HTML:
+        """Show the result of `show`, or of the first network of all, in the picture that takes hints."""
+        photo = photo or examples[0]
+        known = Known(hints_of(hints, photo), reference, strength)
+        name = None if model == ALL_MODELS else model
+        try:
+            result = jobs.colorize(photo, name, saturation, render_size, sample, known, for_browser=True)
+        except PhotoError:  # `show` says it
+            return gr.HTML()
+        return gr.HTML(**state_of(photo, str(result)))
 
     def show_suggestions(photo: str | None, model: str, render_size: int, hints: str) -> gr.HTML:
         """Show colours that the network, or the first one of all, finds plausible at the selected hint."""
@@ -125,13 +143,16 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
     )
     settings = [model, saturation, size, sample, hints, reference, strength]
     changes = [photo.change, hints.input, *(each.change for each in settings if each is not hints)]
-    gr.on(
+    coloured = gr.on(
         changes,
         show,
         [photo, *settings],
-        [notice, slider, gallery, download, hints],
+        [notice, slider, gallery, download],
         trigger_mode="always_last",  # while a slider moves, only its last value is computed
         show_progress_on=[slider, gallery],
         **PRIVATE,
         **in_queue("photo"),
+    )
+    coloured.success(  # afterwards, so that the result does not wait for it
+        show_under_hints, [photo, *settings], hints, **PRIVATE | {"show_progress": "hidden"}, **in_queue("photo")
     )
