@@ -32,6 +32,7 @@ WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64, device="cpu")
 # Linear RGB may leave [0, 1] by this much before a colour counts as outside sRGB. The rounding errors of float32 move
 # the corners of the colour cube outside by less, and clipping what is left changes 8-bit results by 0.33 of a level.
 GAMUT_TOLERANCE = 1e-4
+GAMUT_STEPS = 12  # of the bisection for the largest ab inside sRGB; with the networks' ab, far finer than 8 bits
 
 
 def srgb_to_linear(rgb: Tensor) -> Tensor:
@@ -65,22 +66,25 @@ def lab_to_rgb(lab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
     return linear_to_srgb(linear.clamp(0, 1))
 
 
-def lab_to_linear(lightness: Tensor, ab: Tensor, tolerance: float = GAMUT_TOLERANCE) -> Tensor:
+def lab_to_linear(
+    lightness: Tensor, ab: Tensor, tolerance: float = GAMUT_TOLERANCE, steps: int = GAMUT_STEPS
+) -> Tensor:
     """Convert L (..., 1, H, W) and ab (..., 2, H, W) to linear RGB (..., 3, H, W) inside sRGB.
 
-    Colours outside sRGB are treated as in `lab_to_rgb`; results can be outside [0, 1] by `tolerance`.
+    Colours outside sRGB are treated as in `lab_to_rgb`; results can be outside [0, 1] by `tolerance`. The factor of
+    their ab is too small by at most 0.5 to the power of `steps`.
     """
     linear = _unlimited_linear(lightness, ab)
     outside = _out_of_gamut(linear.detach(), tolerance).flatten().nonzero().squeeze(1)
     if not len(outside):
         return linear
-    # Only the pixels outside are computed again, as (1, P, 1) and (2, P, 1): in most pictures they are few.
-    outside_lightness = lightness.flatten()[None, outside, None]
-    outside_ab = ab.movedim(-3, 0).flatten(1).index_select(1, outside)[..., None]
+    # only the P pixels outside are computed again: in most pictures they are few
+    outside_lightness, outside_ab = lightness.flatten()[outside], ab.movedim(-3, 0).flatten(1).index_select(1, outside)
     with torch.no_grad():
-        factor = _gamut_factor(outside_lightness, outside_ab, tolerance)
+        factor = _gamut_factor(outside_lightness, outside_ab, tolerance, steps)
+    inside = _unlimited_linear(outside_lightness[None, :, None], (outside_ab * factor)[..., None])[..., 0]
     planes = linear.movedim(-3, 0).flatten(1)  # (3, all pixels)
-    planes.index_copy_(1, outside, _unlimited_linear(outside_lightness, outside_ab * factor)[..., 0])
+    planes.index_copy_(1, outside, inside)
     return planes.reshape(3, *lightness.squeeze(-3).shape).movedim(0, -3)
 
 
@@ -137,12 +141,16 @@ def _mix(channels: Tensor, matrix: Tensor) -> Tensor:
 
 def _unlimited_linear(lightness: Tensor, ab: Tensor) -> Tensor:
     """Convert L (..., 1, H, W) and ab (..., 2, H, W) to linear RGB; colours outside sRGB are outside [0, 1]."""
-    f = (lightness + 16) / 116 + _mix(ab, F_FROM_AB)
-    cubed = f.clamp(min=CIE_F_THRESHOLD)
-    xyz = cubed**3 + (f - cubed) / CIE_SLOPE
+    xyz = _from_root((lightness + 16) / 116 + _mix(ab, F_FROM_AB))
     luminance = xyz[..., 1:2, :, :]
     # each row of the matrix sums to 1, so that greys have three equal channels exactly
     return luminance + _mix(xyz - luminance, RGB_FROM_XYZ * WHITE)
+
+
+def _from_root(f: Tensor) -> Tensor:
+    """X, Y or Z, relative to white, of f(X), f(Y) or f(Z): the inverse of the cube root with a line."""
+    cubed = f.clamp(min=CIE_F_THRESHOLD)
+    return cubed**3 + (f - cubed) / CIE_SLOPE
 
 
 def _out_of_gamut(linear: Tensor, tolerance: float) -> Tensor:
@@ -150,16 +158,21 @@ def _out_of_gamut(linear: Tensor, tolerance: float) -> Tensor:
     return (linear.amin(-3) < -tolerance) | (linear.amax(-3) > 1 + tolerance)
 
 
-def _gamut_factor(lightness: Tensor, ab: Tensor, tolerance: float) -> Tensor:
-    """The largest factor in [0, 1], (..., H, W), that brings the ab of each pixel into sRGB at its L and hue.
+def _gamut_factor(lightness: Tensor, ab: Tensor, tolerance: float, steps: int) -> Tensor:
+    """The largest factor in [0, 1], (P,), that brings the ab (2, P) of each pixel into sRGB at its L (P,) and hue.
 
-    Bisection in 12 steps: the factor is at most 1/4096 too small. With the networks' ab of at most about 128, that is
-    far less than an 8-bit step; with ab multiplied by a saturation of ten or more, it can be one step.
+    Bisection in so many `steps`: the factor is at most 0.5 to that power too small, with 12 steps 1/4096. With the
+    networks' ab of at most about 128, that is far less than an 8-bit step; with ab multiplied by a saturation of ten or
+    more, it can be one step.
     """
-    factor = torch.zeros_like(lightness.squeeze(-3))
-    for step in (0.5**k for k in range(1, 13)):
-        outside = _out_of_gamut(_unlimited_linear(lightness, ab * (factor + step).unsqueeze(-3)), tolerance)
-        factor += ~outside * step
+    root, change = (lightness + 16) / 116, _mix(ab[..., None], F_FROM_AB[::2])  # f(Y); f(X) - f(Y) and f(Z) - f(Y)
+    luminance, matrix = _from_root(root), (RGB_FROM_XYZ * WHITE)[:, ::2]
+    least, most = -tolerance - luminance, 1 + tolerance - luminance
+    factor = torch.zeros_like(lightness)
+    for step in (0.5**k for k in range(1, steps + 1)):
+        beyond = _from_root(torch.addcmul(root, change[..., 0], factor + step)) - luminance
+        rgb = _mix(beyond[..., None], matrix)[..., 0]  # without the luminance, which is the same in all channels
+        factor += ((rgb.amin(0) >= least) & (rgb.amax(0) <= most)) * step
     return factor
 
 

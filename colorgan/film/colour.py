@@ -10,6 +10,8 @@ from colorgan.inference.upsample import guide_chroma, shrink
 # The shares of red and blue in luma (ITU-R BT.601, BT.709 and BT.2020)
 LUMA_SHARES = {"BT.601": (0.299, 0.114), "BT.709": (0.2126, 0.0722), "BT.2020": (0.2627, 0.0593)}
 BLACK, LUMA_RANGE, CHROMA_RANGE = 16, 219, 224  # of 8-bit levels in limited range; 0, 255 and 255 in full range
+DIFFUSION_ROUNDS = 1  # more are slower, and follow the grain of each frame: colours are less steady
+GAMUT_STEPS = 7  # colours outside sRGB lose at most 1/128 too much of their ab
 LINEAR_STEPS = 4095  # of the table from linear RGB to sRGB, whose error in dark colours is half an 8-bit step
 
 
@@ -35,7 +37,7 @@ class Colours:
         Colours outside sRGB keep their lightness and hue.
         """
         lightness, ab = self.place(luma, chroma)
-        linear = lab_to_linear(lightness[None], ab).clamp_(0, 1)
+        linear = lab_to_linear(lightness[None], ab, steps=GAMUT_STEPS).clamp_(0, 1)
         red, green, blue = _SRGB[linear.mul_(LINEAR_STEPS).add_(0.5).to(torch.int32)]
         y = self.red * red + (1 - self.red - self.blue) * green + self.blue * blue
         u, v = (blue - y) / (2 * (1 - self.blue)), (red - y) / (2 * (1 - self.red))
@@ -44,13 +46,12 @@ class Colours:
 
     def place(self, luma: np.ndarray, chroma: Tensor) -> tuple[Tensor, Tensor]:
         """L* (H / 2, W / 2) of luma (H, W), and a and b (2, H / 2, W / 2): the chroma along the edges of L*."""
-        height, width = luma.shape
-        quads = luma.reshape(height // 2, 2, width // 2, 2).astype(np.int32).sum(axis=(1, 3))
-        lightness = self.lightness_table[torch.from_numpy(quads)]
+        rows = luma[0::2].astype(np.int32) + luma[1::2]
+        lightness = self.lightness_table[torch.from_numpy(rows[:, 0::2] + rows[:, 1::2])]
         ab, (h, w) = chroma * (CHROMA_SCALE * self.saturation), lightness.shape
         if ab.shape[-2] > h or ab.shape[-1] > w:  # a very small film
             ab = shrink(ab[None], (min(ab.shape[-2], h), min(ab.shape[-1], w)))[0]
-        return lightness, guide_chroma(ab, lightness).rows(lightness, 0)
+        return lightness, guide_chroma(ab, lightness, DIFFUSION_ROUNDS).rows(lightness, 0)
 
 
 _SRGB = linear_to_srgb(torch.arange(LINEAR_STEPS + 1, dtype=torch.float32, device="cpu") / LINEAR_STEPS)

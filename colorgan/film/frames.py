@@ -113,7 +113,7 @@ def predicted_frames(
 def _correct(colorizer: "Colorizer", look: Look, chroma: Tensor, photo: Photo, hints: Sequence[Hint]) -> Tensor:
     """Chroma (2, h, w) of a frame, corrected by hints as that of a photograph."""
     distribution = distribution_for(colorizer, photo, hints, look.render_size)
-    return on_one_core(correct_chroma, chroma, photo, hints, distribution)
+    return correct_chroma(chroma, photo, hints, distribution)
 
 
 @torch.inference_mode()

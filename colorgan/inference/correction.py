@@ -20,6 +20,7 @@ from colorgan.color import CHROMA_SCALE
 from colorgan.inference.distribution import ColorDistribution
 from colorgan.inference.hints import Hint, coverage
 from colorgan.inference.upsample import GuidedChroma, shrink
+from colorgan.parallel import on_one_core
 from colorgan.photo.read import Photo
 
 # The covariance of the network's errors at two places: EVERYWHERE, and for each of KERNELS its weight *
@@ -49,7 +50,6 @@ class _Sites:
     scale: Tensor | None = None  # (n,): the standard deviation of the colours, in units of DEVIATION
 
 
-@torch.inference_mode()
 def correct_chroma(
     chroma: Tensor, photo: Photo, hints: Sequence[Hint], distribution: ColorDistribution | None = None
 ) -> Tensor:
@@ -60,8 +60,11 @@ def correct_chroma(
     """
     lightness = torch.from_numpy(photo.lightness)
     hints = [hint for hint in _last_of_each_pixel(hints, lightness) if hint.region is None]
-    if not hints:
-        return chroma
+    return on_one_core(_correct, chroma, lightness, hints, distribution) if hints else chroma
+
+
+def _correct(chroma: Tensor, lightness: Tensor, hints: list[Hint], distribution: ColorDistribution | None) -> Tensor:
+    """Chroma (2, h, w) of a picture whose L is `lightness` (H, W), corrected by at least one hint without a region."""
     height, width = lightness.shape
     h, w = chroma.shape[-2:]
     grid = shrink(lightness[None, None], (h, w)).flatten()

@@ -59,8 +59,10 @@ def enlarge(chroma: Tensor, lightness: Tensor) -> Tensor:
     return chroma if chroma.shape[-2:] == size else F.interpolate(chroma, size, mode="bicubic").clamp(-1, 1)
 
 
-def guide_chroma(chroma: Tensor, lightness: Tensor) -> GuidedChroma:
+def guide_chroma(chroma: Tensor, lightness: Tensor, rounds: int = DIFFUSION_ROUNDS) -> GuidedChroma:
     """Fit chroma (2, h, w), in any unit, to the picture whose L in [0, 100] is `lightness` (H, W).
+
+    `rounds` of diffusion: fewer are faster and blur more.
 
     Joint bilateral upsampling: Kopf et al. 2007, section 3. Edge-stopping diffusion: Perona and Malik 1990, equation 7,
     its weights normalised to one. Back-projection: Irani and Peleg 1991. Guided filter: He and Sun 2015.
@@ -82,7 +84,7 @@ def guide_chroma(chroma: Tensor, lightness: Tensor) -> GuidedChroma:
     finest = shrink(guide, _limit((height, width), GUIDE_SIDE))
     factor = min(max(4, round(WORKING_SIDE / max(h, w))), cell)
     working = shrink(finest, (h * factor, w * factor))
-    chroma = _place(_joint_bilateral(chroma, working, factor), chroma, working, DIFFUSION_ROUNDS)
+    chroma = _place(_joint_bilateral(chroma, working, factor), chroma, working, rounds)
     if working.shape == guide.shape:
         return GuidedChroma(torch.zeros_like(chroma[0]), chroma[0], (height, width))
     slope, offset = _guided_filter(chroma, working)
