@@ -99,6 +99,12 @@ class Generator(Checkpoint):
         """Height and width, in pixels of the input, of the cell that each predicted colour is for."""
         return self.network.stride
 
+    @property
+    def chroma_layer(self) -> nn.Conv2d:
+        """The last layer of the regression: chroma is the tanh of its outputs."""
+        network: Any = self.network
+        return network.chroma if self.is_for_photographs else network.head
+
     def forward(
         self, lightness: Tensor, hints: Tensor | None = None, heads: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
@@ -146,17 +152,22 @@ def with_hint_channels(generator: Generator) -> Generator:
     return result
 
 
-def new_gan_generator(checkpoint: str | None, architecture: str, width: int) -> Generator:
+def new_gan_generator(checkpoint: str | None, architecture: str, width: int, colorfulness: float | None) -> Generator:
     """Return a generator to train as a part of a GAN, as `new_generator` does.
 
     A `photo` network must come from a checkpoint, because it begins as a regression and a classification; only the head
-    whose chroma it returns is trained further. Raises `CheckpointError`.
+    whose chroma it returns is trained further. Raises `CheckpointError`, also if that is the classification and its
+    colours are to be scaled to a `colorfulness`.
     """
     if architecture == "photo" and checkpoint is None:
         raise CheckpointError(
             "The architecture photo starts from a checkpoint of train/unet.py --preset photo: name it with --generator."
         )
     generator = new_generator(checkpoint, architecture, width)
+    if colorfulness is not None and generator.temperature is not None:
+        raise CheckpointError(
+            f"{checkpoint} has a temperature, which sets how strong its colours are: leave out --colorfulness."
+        )
     if isinstance(generator.network, PhotoUNet):
         unused = generator.network.bins if generator.temperature is None else generator.network.chroma
         unused.requires_grad_(False)  # processes would wait for its gradients

@@ -39,7 +39,7 @@ from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.training.checkpoints import Stop
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.images import load_split_images
-from colorgan.training.interpolation import interpolate
+from colorgan.training.colorfulness import scale_colors
 from colorgan.training.launch import fastest_precision
 from colorgan.training.optimization import learning_rate_factor, new_optimizer
 from colorgan.unets import PhotoUNet
@@ -346,56 +346,49 @@ def test_nogan_keeps_its_best_step_and_runs_stages_alone(images: Path, tmp_path:
     # resumed though it is finished, it obeys what is new
     more = [*common, "--resume_from_checkpoint", "latest", "--colorfulness", "0.01"]
     assert "The critic stage was finished before." in train("nogan", tmp_path / "nogan", images, *more)
-    share = json.loads((tmp_path / "nogan" / "training.json").read_text())["metrics"]["share"]
-    assert share < 1
+    assert json.loads((tmp_path / "nogan" / "training.json").read_text())["metrics"]["factor"] < 1
     assert (tmp_path / "nogan" / "sample.png").read_bytes() != sample
     train("nogan", tmp_path / "nogan", images, *common, "--resume_from_checkpoint", "latest")
     assert (tmp_path / "nogan" / "sample.png").read_bytes() == sample  # as it was
 
 
-def test_a_gan_moves_back_to_the_colours_that_are_enough(images: Path, vivid: Path, tmp_path: Path):
+def test_the_colours_of_a_gan_become_as_strong_as_asked_for(images: Path, vivid: Path, tmp_path: Path):
     start = ["--generator", vivid, "--max_train_steps", 2, "--train_batch_size", 8, "--learning_rate", "1e-3"]
     for script in ("cgan", "nogan"):
         stage = ["--stage", "joint", "--critic", tmp_path / "critic"] if script == "nogan" else []
         if stage:
             Discriminator(width=8).save_pretrained(tmp_path / "critic")
-        shares = {}
-        for enough in ("2.0", "0.2"):  # more than there is, and less than it began with
-            folder = tmp_path / script / enough
-            train(script, folder, images, *start, *stage, "--colorfulness", enough, "--validation_steps", 1)
-            shares[enough] = json.loads((folder / "training.json").read_text())["metrics"]["share"]
-        assert shares["2.0"] == 1
-        record = json.loads((folder / "training.json").read_text())
-        measured = [past for past in record["validation"] if "share" not in past]
-        kept = min(measured, key=lambda past: past["fd_ab"]) if stage else measured[-1]
-        assert record["metrics"]["step"] == kept["step"]  # NoGAN keeps its best one
-        assert shares["0.2"] <= 1 / 64
+        results = {}
+        for wanted in (0.2, 0.4):
+            folder = tmp_path / script / str(wanted)
+            train(script, folder, images, *start, *stage, "--colorfulness", wanted, "--validation_steps", 1)
+            record = json.loads((folder / "training.json").read_text())
+            measured = [past for past in record["validation"] if "factor" not in past]
+            kept = min(measured, key=lambda past: past["fd_ab"]) if stage else measured[-1]
+            assert record["metrics"]["step"] == kept["step"]  # NoGAN keeps its best one
+            results[wanted] = record["metrics"]
+        assert results[0.2]["factor"] < results[0.4]["factor"]
+        assert results[0.4]["colorfulness"] == pytest.approx(2 * results[0.2]["colorfulness"], rel=0.1)
         assert Colorizer.from_pretrained(folder).colorize(data.coffee()).size == (600, 400)
 
 
-def test_interpolation_stops_where_colours_are_enough():
+def test_colours_are_scaled_up_and_down():
     torch.manual_seed(0)
     truth = torch.from_numpy(data.astronaut()[:256, :256].copy()).permute(2, 0, 1)
     tiles = truth.unfold(1, 32, 32).unfold(2, 32, 32).permute(1, 2, 0, 3, 4).reshape(-1, 3, 32, 32)
     validation = ImageSet(tiles, None, [])
-    grey, vivid = Generator(width=8).eval(), Generator(width=8).eval()
-    with torch.no_grad():
-        grey.network.head.weight.zero_()
-        grey.network.head.bias.zero_()
-        vivid.network.head.weight.mul_(20)
-    strong = {name: value.clone() for name, value in vivid.state_dict().items()}
+    for generator in (Generator(width=8), Generator("photo", 8, bins=3)):
+        generator.eval().chroma_layer.weight.data.mul_(5)
 
-    def strength() -> float:
-        return (colorfulness(colorize_all(vivid, tiles)).mean() / colorfulness(tiles).mean()).item()
+        def strength(generator: Generator = generator) -> float:
+            return (colorfulness(colorize_all(generator, tiles)).mean() / colorfulness(tiles).mean()).item()
 
-    full = strength()
-    assert full > 0.5
-    assert interpolate(grey, vivid, validation, full + 0.1) == 1
-    assert all(torch.equal(value, strong[name]) for name, value in vivid.state_dict().items())
-    share = interpolate(grey, vivid, validation, 0.5 * full)
-    assert 0 < share < 1
-    assert strength() == pytest.approx(0.5 * full, rel=0.1)
-    assert strength() >= 0.5 * full
+        full = strength()
+        assert full > 0.1
+        assert scale_colors(generator, validation, 0.5 * full) == pytest.approx(0.5, abs=0.1)
+        assert strength() == pytest.approx(0.5 * full, rel=0.1)
+        assert scale_colors(generator, validation, full) == pytest.approx(2, abs=0.3)
+        assert strength() == pytest.approx(full, rel=0.1)
 
 
 def test_tensorboard_gets_losses_metrics_and_samples(images: Path, tmp_path: Path):
@@ -731,8 +724,9 @@ def test_bad_options_get_one_sentence(images: Path, tmp_path: Path, refusal: Cal
     Generator("photo", 8, bins=3).save_pretrained(tmp_path / "photo")
     assert "does not have the --architecture residual" in refusal("cgan", *here, "--generator", tmp_path / "photo")
     assert "not of a Classifier" in refusal("nogan", *here, "--classifier", "unet")
-    assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0.9)
-    assert "name that checkpoint" in refusal("cgan", *here, "--colorfulness", 0)
+    Generator("photo", 8, bins=3, temperature=0.4).save_pretrained(tmp_path / "annealed")
+    annealed = ["--architecture", "photo", "--generator", tmp_path / "annealed", "--colorfulness", 0.9]
+    assert "leave out --colorfulness" in refusal("cgan", *here, *annealed)
     assert "name that --stage as well" in refusal("nogan", *here, "--resume_from_checkpoint", tmp_path)
     assert "--resolution must be at least 16, not 8." in refusal("unet", *here, "--resolution", 8)
     assert "--learning_rate must be more than 0" in refusal("unet", *here, "--learning_rate", "0")

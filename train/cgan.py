@@ -4,8 +4,7 @@
 
 The discriminator sees lightness and chroma together, so it can learn which colours are plausible for which things.
 The L1 loss keeps the colours near the truth: with a small weight the pictures are vivid, with a large one (100 in the
-pix2pix recipe) pale. A GAN that was trained from a U-Net (`--generator runs/unet`) has smaller errors if its weights
-then move back part of the way to those of the U-Net (`--colorfulness 0.75`).
+pix2pix recipe) pale. `--generator runs/unet` starts from a U-Net, which is where the bundled GANs started.
 """
 
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ import torch.nn.functional as F
 from colorgan.augmentation import augment
 from colorgan.losses import discriminator_loss, generator_loss, to_cells
 from colorgan.models import Discriminator, new_gan_generator
+from colorgan.training.colorfulness import finish_at_colorfulness
 from colorgan.training.config import TrainingConfig, option, parse_config
-from colorgan.training.interpolation import finish_at_colorfulness
 from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Run
@@ -67,22 +66,15 @@ class CGANConfig(TrainingConfig):
     adam_weight_decay: float = option(0.0, "weight decay of both networks, as in AdamW")
     colorfulness: float | None = option(
         None,
-        "after training, move the weights towards --generator until colours are this strong, relative to the truth",
+        "after training, multiply the colours until they are this strong, relative to the true ones",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.colorfulness is not None and not self.generator:
-            raise ValueError(
-                "--colorfulness moves the weights back towards those of --generator: name that checkpoint."
-            )
 
 
 def main(config: CGANConfig) -> None:
     run = Run(config)
     batches = run.load_data()
 
-    generator = new_gan_generator(config.generator, config.architecture, config.width)
+    generator = new_gan_generator(config.generator, config.architecture, config.width, config.colorfulness)
     discriminator = Discriminator(config.discriminator_architecture, config.discriminator_width)
     average = run.average(generator)
     optimizer_g = new_optimizer(config, generator, config.learning_rate)
@@ -110,7 +102,7 @@ def main(config: CGANConfig) -> None:
             run.update(optimizer_g, loss_adversarial + config.lambda_l1 * loss_l1)
         run.end_step(discriminator=loss_d, adversarial=loss_adversarial, l1=loss_l1)
 
-    finish_at_colorfulness(run, average, config.generator, config.colorfulness)
+    finish_at_colorfulness(run, average, config.colorfulness)
 
 
 if __name__ == "__main__":

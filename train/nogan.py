@@ -21,8 +21,8 @@ from colorgan.data import ImageSet
 from colorgan.inference.upsample import enlarge
 from colorgan.losses import discriminator_loss, feature_loss, generator_loss, to_cells
 from colorgan.models import Classifier, Discriminator, Generator, new_gan_generator
+from colorgan.training.colorfulness import finish_at_colorfulness
 from colorgan.training.config import TrainingConfig, option, parse_config
-from colorgan.training.interpolation import finish_at_colorfulness
 from colorgan.training.launch import run_script
 from colorgan.training.optimization import new_optimizer
 from colorgan.training.run import Metrics, Run
@@ -55,7 +55,7 @@ class NoGANConfig(TrainingConfig):
     adversarial_adam_weight_decay: float = option(0.0, "--adam_weight_decay of stages 2 and 3")
     critic_threshold: float = option(1.4, "stage 3 uses the adversarial loss only below this loss of the critic")
     colorfulness: float | None = option(
-        None, "after stage 3, move the weights towards stage 1 until colours are this strong, relative to the truth"
+        None, "after stage 3, multiply the colours until they are this strong, relative to the true ones"
     )
     validation_steps: int = option(250, "optimizer steps between validations")
 
@@ -99,7 +99,7 @@ def train_generator(config: NoGANConfig, start: str | None) -> Run:
     """Stage 1: L1 on the chroma, and on the features that a classifier computes from it."""
     run = Run(config)
     batches = run.load_data()
-    generator = new_gan_generator(start, config.architecture, config.width)
+    generator = new_gan_generator(start, config.architecture, config.width, config.colorfulness)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
     optimizer = new_optimizer(config, generator, config.learning_rate)
@@ -166,7 +166,7 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
     """Stage 3: both together; the step whose colours are closest in distribution to the true ones is kept."""
     run = Run(config)
     batches = run.load_data()
-    generator = new_gan_generator(start, config.architecture, config.width)
+    generator = new_gan_generator(start, config.architecture, config.width, config.colorfulness)
     critic = Discriminator.from_pretrained(critic_start)
     classifier = Classifier.from_pretrained(config.classifier).requires_grad_(False).to(run.device)
     average = run.average(generator)
@@ -192,7 +192,7 @@ def train_jointly(config: NoGANConfig, start: str, critic_start: str) -> Run:
             run.update(optimizer_g, critic_is_good * loss_adversarial + config.lambda_l1 * loss_near)
         run.end_step(critic=loss_c, adversarial=loss_adversarial, **near)
     result = best if run.best else average  # a run that was stopped before its first validation has no best step
-    finish_at_colorfulness(run, result, start, config.colorfulness, run.best)
+    finish_at_colorfulness(run, result, config.colorfulness, run.best)
     return run
 
 
