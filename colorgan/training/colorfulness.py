@@ -8,7 +8,7 @@ from colorgan.evaluation.metrics import colorfulness as colorfulness_of
 from colorgan.models import Generator
 from colorgan.training.run import Metrics, Run
 
-LARGEST, PRECISION = 4.0, 1 / 64  # of the factor that `scale_colors` finds
+LARGEST, PRECISION = 4.0, 1 / 256  # of the factor that `scale_colors` finds
 IMAGES = 1000  # of the validation images, on which it is chosen
 
 
