@@ -37,9 +37,9 @@ from colorgan.evaluation.evaluate import colorize_all, evaluate_heads
 from colorgan.evaluation.metrics import colorfulness
 from colorgan.models import Classifier, Discriminator, Generator
 from colorgan.training.checkpoints import Stop
+from colorgan.training.colorfulness import scale_colors
 from colorgan.training.config import TrainingConfig, parse_config
 from colorgan.training.images import load_split_images
-from colorgan.training.colorfulness import scale_colors
 from colorgan.training.launch import fastest_precision
 from colorgan.training.optimization import learning_rate_factor, new_optimizer
 from colorgan.unets import PhotoUNet
