@@ -471,8 +471,9 @@ def test_a_killed_run_goes_on_at_its_last_whole_segment(tmp_path: Path, model: P
         " on_progress=lambda progress: time.sleep(0.01))"
     )
     parts = tmp_path / ".film.colorized.mp4.parts"
+    record = parts / convert.RECORD  # a segment counts when its line follows that of the settings
     with subprocess.Popen([sys.executable, "-c", code, str(film), str(target)]) as process:
-        while not (parts / "00001.nut").exists():
+        while not record.exists() or record.read_text(encoding="utf-8").count("\n") < 3:
             assert process.poll() is None
             time.sleep(0.02)
         process.kill()
