@@ -92,8 +92,7 @@ class Predictor:
         Only their lightness is used. This is what the evaluation measures.
         """
         lightness = lightness_of_bytes(rgb)
-        chroma = enlarge(self.run_network(lightness / LIGHTNESS_SCALE - 1), lightness)
-        return to_uint8(lab_to_rgb(torch.cat([lightness, chroma * CHROMA_SCALE], dim=1)))
+        return color_batch(lightness, self.run_network(lightness / LIGHTNESS_SCALE - 1))
 
     def stream(
         self,
@@ -140,6 +139,13 @@ def hints_for(network: Generator, lightness: Tensor, hints: Sequence[Hint]) -> T
         return None
     height, width = (math.ceil(side / network.stride) for side in lightness.shape[-2:])
     return hint_map(hints, height, width)
+
+
+@torch.inference_mode()
+def color_batch(lightness: Tensor, chroma: Tensor) -> Tensor:
+    """8-bit sRGB (N, 3, H, W) of L in [0, 100], (N, 1, H, W), and a network's chroma (N, 2, h, w) in [-1, 1]."""
+    chroma = enlarge(chroma, lightness)
+    return to_uint8(lab_to_rgb(torch.cat([lightness, chroma * CHROMA_SCALE], dim=1)))
 
 
 @torch.inference_mode()

@@ -2,14 +2,14 @@
 
 import torch
 
+from colorgan.color import LIGHTNESS_SCALE, lightness_of_bytes
 from colorgan.data import ImageSet
-from colorgan.evaluation.evaluate import colorize_all
 from colorgan.evaluation.metrics import colorfulness as colorfulness_of
+from colorgan.inference.predictor import Predictor, color_batch
 from colorgan.models import Generator
 from colorgan.training.run import Metrics, Run
 
 LARGEST, PRECISION = 4.0, 1 / 256  # of the factor that `scale_colors` finds
-IMAGES = 1000  # of the validation images, on which it is chosen
 
 
 def finish_at_colorfulness(
@@ -26,6 +26,8 @@ def finish_at_colorfulness(
         return
     step = int(metrics["step"]) if metrics else run.step
     factor = scale_colors(model, run.validation, colorfulness) if run.accelerator.is_main_process else 1.0
+    if factor == LARGEST:
+        run.print(f"The colours were made {LARGEST:g} times as strong, which is not enough for --colorfulness.")
     sheet = f"step-{step:06d}-scaled"
     run.finish(model, run.validate(model, step, sheet, factor=factor), sheet)
 
@@ -34,23 +36,23 @@ def finish_at_colorfulness(
 def scale_colors(generator: Generator, validation: ImageSet, wanted: float) -> float:
     """Multiply the weights of the layer that gives chroma by a factor, and return it; it is in (0, 4].
 
-    `wanted` is the colourfulness of the first 1,000 validation images' outputs, relative to the true images'. A short
-    adversarial training leaves colours paler than the true ones; the factor costs some error (docs/recipes.md).
+    `wanted` is the colourfulness of the validation images' outputs, relative to the true images'; the largest factor
+    may be too small for it. A short adversarial training leaves colours paler than the true ones; making them stronger
+    costs some error (docs/recipes.md).
     """
-    layer = generator.chroma_layer
-    assert layer.bias is not None
-    weight, bias = layer.weight.clone(), layer.bias.clone()
-    images = validation.images[:IMAGES]
-    enough = wanted * colorfulness_of(images).mean()
+    predictor = Predictor(generator, validation.images.device)
+    lightness = [lightness_of_bytes(part) for part in validation.images.split(500)]
+    # the layer's outputs, as if they were the same for a picture and its mirror image
+    outputs = [predictor.run_network(part / LIGHTNESS_SCALE - 1).clamp(-0.999, 0.999).atanh() for part in lightness]
+    enough = wanted * colorfulness_of(validation.images).mean()
     low, high = 0.0, LARGEST
     while high - low > PRECISION:
         factor = (low + high) / 2
-        layer.weight.copy_(weight * factor)
-        layer.bias.copy_(bias * factor)
-        if colorfulness_of(colorize_all(generator, images)).mean() < enough:
+        colored = (color_batch(part, torch.tanh(factor * each)) for part, each in zip(lightness, outputs, strict=True))
+        if torch.cat([colorfulness_of(part) for part in colored]).mean() < enough:
             low = factor
         else:
             high = factor
-    layer.weight.copy_(weight * high)
-    layer.bias.copy_(bias * high)
+    for weight in generator.chroma_layer.parameters():
+        weight *= high
     return high
