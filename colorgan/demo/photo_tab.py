@@ -24,7 +24,7 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
     """Add the content of the tab to the page's Blocks. `examples` are paths of photographs."""
     before_after = str(jobs.grey(examples[0])), str(jobs.colorize(examples[0], for_browser=True))
 
-    def show(
+    def request(
         photo: str | None,
         model: str,
         saturation: float,
@@ -33,17 +33,19 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
         hints: str,
         reference: str | None,
         strength: float,
-    ) -> tuple[gr.Component, ...]:
-        """Return the new notice, slider, gallery and download button.
-
-        Without a photograph, they show the first example.
-        """
+    ) -> tuple[str, str | None, tuple[float, int, int, Known]]:
+        """Return the photograph (by default the first example), the network (None for all), and what is asked of it."""
         photo = photo or examples[0]
-        settings = saturation, render_size, sample, Known(hints_of(hints, photo), reference, strength)
+        known = Known(hints_of(hints, photo), reference, strength)
+        return photo, None if model == ALL_MODELS else model, (saturation, render_size, sample, known)
+
+    def show(*values: object) -> tuple[gr.Component, ...]:
+        """Return the new notice, slider, gallery and download button for the `values` of a `request`."""
+        photo, model, settings = request(*values)
         slider, gallery = gr.ImageSlider(visible=False), gr.Gallery(visible=False)
         download, result = gr.DownloadButton(visible=False), None
         try:
-            if model == ALL_MODELS:
+            if model is None:
                 pictures = [(str(path), name) for path, name in jobs.compare(photo, *settings)]
                 gallery = gr.Gallery(pictures, visible=True)
             else:
@@ -56,22 +58,11 @@ def photo_tab(jobs: Jobs, examples: list[str]) -> None:
             sentences = [str(error)]
         return gr.HTML(paragraphs(sentences), visible=bool(sentences)), slider, gallery, download
 
-    def show_under_hints(
-        photo: str | None,
-        model: str,
-        saturation: float,
-        render_size: int,
-        sample: int,
-        hints: str,
-        reference: str | None,
-        strength: float,
-    ) -> gr.HTML:
+    def show_under_hints(*values: object) -> gr.HTML:
         """Show the result of `show`, or of the first network of all, in the picture that takes hints."""
-        photo = photo or examples[0]
-        known = Known(hints_of(hints, photo), reference, strength)
-        name = None if model == ALL_MODELS else model
+        photo, model, settings = request(*values)
         try:
-            result = jobs.colorize(photo, name, saturation, render_size, sample, known, for_browser=True)
+            result = jobs.colorize(photo, model, *settings, for_browser=True)
         except PhotoError:  # `show` says it
             return gr.HTML()
         return gr.HTML(**state_of(photo, str(result)))
